@@ -1,0 +1,273 @@
+//! A reader over bytes that cannot panic and knows where in the *file* it stands.
+//!
+//! ```text
+//!            origin                 at                    end
+//!   file ... |======================|=====================| ...
+//!             already read           rest()
+//! ```
+//!
+//! Inside a decompressed payload bytes have no position in the file: such a cursor reports the
+//! position of the compressed payload for all of them.
+
+use super::{FormatError, FormatErrorKind, Position, Result};
+use crate::limits::{VARINT_MAX_BYTES, VARLONG_MAX_BYTES};
+
+/// Reads big-endian numbers and varints off the front of a slice.
+#[derive(Clone, Copy, Debug)]
+pub struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    origin: Position,
+    inside_file: bool,
+}
+
+impl<'a> Cursor<'a> {
+    /// Reads `bytes`, which stand at `origin` in their file.
+    #[must_use]
+    pub fn new(bytes: &'a [u8], origin: Position) -> Self {
+        Self { bytes, at: 0, origin, inside_file: true }
+    }
+
+    /// Reads `bytes` that were decompressed from a payload at `origin`.
+    #[must_use]
+    pub fn decompressed(bytes: &'a [u8], origin: Position) -> Self {
+        Self { bytes, at: 0, origin, inside_file: false }
+    }
+
+    /// Where the next byte stands in the file.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        if self.inside_file { self.origin.plus(self.at as u64) } else { self.origin }
+    }
+
+    /// How many bytes have been read.
+    #[must_use]
+    pub fn consumed(&self) -> usize {
+        self.at
+    }
+
+    /// The bytes that have not been read.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    /// How many bytes have not been read.
+    #[must_use]
+    pub fn remaining(&self) -> usize {
+        self.bytes.len().saturating_sub(self.at)
+    }
+
+    /// True when everything has been read.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.remaining() == 0
+    }
+
+    /// An error of `kind` at the next byte.
+    #[must_use]
+    #[cold]
+    pub fn error(&self, kind: FormatErrorKind) -> FormatError {
+        FormatError::new(self.position(), kind)
+    }
+
+    #[cold]
+    fn truncated(&self, needed: usize) -> FormatError {
+        let have = self.remaining() as u64;
+        self.error(FormatErrorKind::Truncated { needed: needed as u64, have })
+    }
+
+    /// The next `count` bytes.
+    #[inline]
+    pub fn take(&mut self, count: usize) -> Result<&'a [u8]> {
+        match self.at.checked_add(count).and_then(|end| self.bytes.get(self.at..end)) {
+            Some(taken) => {
+                self.at += count;
+                Ok(taken)
+            }
+            None => Err(self.truncated(count)),
+        }
+    }
+
+    /// A cursor over the next `count` bytes, which this one steps over.
+    #[inline]
+    pub fn split(&mut self, count: usize) -> Result<Self> {
+        let origin = self.position();
+        let bytes = self.take(count)?;
+        Ok(Self { bytes, at: 0, origin, inside_file: self.inside_file })
+    }
+
+    #[inline]
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        match self.rest().first_chunk::<N>() {
+            Some(chunk) => {
+                self.at += N;
+                Ok(*chunk)
+            }
+            None => Err(self.truncated(N)),
+        }
+    }
+
+    /// One unsigned byte.
+    #[inline]
+    pub fn u8(&mut self) -> Result<u8> {
+        self.array().map(|[byte]| byte)
+    }
+
+    /// One signed byte.
+    #[inline]
+    pub fn i8(&mut self) -> Result<i8> {
+        self.array().map(i8::from_be_bytes)
+    }
+
+    /// A big-endian `i16`.
+    #[inline]
+    pub fn i16(&mut self) -> Result<i16> {
+        self.array().map(i16::from_be_bytes)
+    }
+
+    /// A big-endian `u16`.
+    #[inline]
+    pub fn u16(&mut self) -> Result<u16> {
+        self.array().map(u16::from_be_bytes)
+    }
+
+    /// A big-endian `i32`.
+    #[inline]
+    pub fn i32(&mut self) -> Result<i32> {
+        self.array().map(i32::from_be_bytes)
+    }
+
+    /// A big-endian `u32`.
+    #[inline]
+    pub fn u32(&mut self) -> Result<u32> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    /// A big-endian `i64`.
+    #[inline]
+    pub fn i64(&mut self) -> Result<i64> {
+        self.array().map(i64::from_be_bytes)
+    }
+
+    /// A UUID's 16 bytes.
+    #[inline]
+    pub fn uuid(&mut self) -> Result<[u8; 16]> {
+        self.array()
+    }
+
+    /// Kafka's unsigned varint: LEB128, at most 5 bytes, the bits past 32 dropped.
+    #[inline]
+    pub fn unsigned_varint(&mut self) -> Result<u32> {
+        // Deltas and lengths are one byte nearly always.
+        if let Some(&byte) = self.bytes.get(self.at) {
+            if byte < 0x80 {
+                self.at += 1;
+                return Ok(u32::from(byte));
+            }
+        }
+        self.unsigned_varint_slow()
+    }
+
+    fn unsigned_varint_slow(&mut self) -> Result<u32> {
+        let mut value = 0u32;
+        for index in 0..VARINT_MAX_BYTES {
+            let Some(&byte) = self.rest().get(index) else {
+                return Err(self.truncated(index + 1));
+            };
+            value |= u32::from(byte & 0x7f) << (7 * index);
+            if byte < 0x80 {
+                self.at += index + 1;
+                return Ok(value);
+            }
+        }
+        Err(self.error(FormatErrorKind::Varint { maximum: VARINT_MAX_BYTES }))
+    }
+
+    /// Kafka's `varint`: a zigzag `i32`.
+    #[inline]
+    pub fn varint(&mut self) -> Result<i32> {
+        self.unsigned_varint().map(|raw| (raw >> 1).cast_signed() ^ -(raw & 1).cast_signed())
+    }
+
+    /// Kafka's `varlong`: a zigzag `i64`, at most 10 bytes.
+    #[inline]
+    pub fn varlong(&mut self) -> Result<i64> {
+        if let Some(&byte) = self.bytes.get(self.at) {
+            if byte < 0x80 {
+                self.at += 1;
+                let raw = u64::from(byte);
+                return Ok((raw >> 1).cast_signed() ^ -(raw & 1).cast_signed());
+            }
+        }
+        self.varlong_slow()
+    }
+
+    fn varlong_slow(&mut self) -> Result<i64> {
+        let mut raw = 0u64;
+        for index in 0..VARLONG_MAX_BYTES {
+            let Some(&byte) = self.rest().get(index) else {
+                return Err(self.truncated(index + 1));
+            };
+            raw |= u64::from(byte & 0x7f) << (7 * index);
+            if byte < 0x80 {
+                self.at += index + 1;
+                return Ok((raw >> 1).cast_signed() ^ -(raw & 1).cast_signed());
+            }
+        }
+        Err(self.error(FormatErrorKind::Varint { maximum: VARLONG_MAX_BYTES }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cursor(bytes: &[u8]) -> Cursor<'_> {
+        Cursor::new(bytes, Position(100))
+    }
+
+    #[test]
+    fn varints_of_the_format_notes() {
+        let vectors: [(&[u8], i32); 9] = [
+            (&[0x00], 0),
+            (&[0x01], -1),
+            (&[0x02], 1),
+            (&[0x03], -2),
+            (&[0x7e], 63),
+            (&[0x80, 0x01], 64),
+            (&[0x81, 0x01], -65),
+            (&[0xfe, 0xff, 0xff, 0xff, 0x0f], i32::MAX),
+            (&[0xff, 0xff, 0xff, 0xff, 0x0f], i32::MIN),
+        ];
+        for (bytes, expected) in vectors {
+            let mut cursor = cursor(bytes);
+            assert_eq!(cursor.varint(), Ok(expected));
+            assert!(cursor.is_empty());
+            assert_eq!(Cursor::new(bytes, Position(0)).varlong(), Ok(i64::from(expected)));
+        }
+        let longest = [0xff; 9].into_iter().chain([0x01]).collect::<Vec<u8>>();
+        assert_eq!(cursor(&longest).varlong(), Ok(i64::MIN));
+    }
+
+    #[test]
+    fn a_varint_may_be_longer_than_needed_but_not_than_five_bytes() {
+        assert_eq!(cursor(&[0x80, 0x00]).varint(), Ok(0));
+        assert_eq!(cursor(&[0xff, 0xff, 0xff, 0xff, 0x7f]).unsigned_varint(), Ok(u32::MAX));
+        let error = cursor(&[0x80; 6]).varint().unwrap_err();
+        assert_eq!(error.kind, FormatErrorKind::Varint { maximum: 5 });
+        let error = cursor(&[0x80; 11]).varlong().unwrap_err();
+        assert_eq!(error.kind, FormatErrorKind::Varint { maximum: 10 });
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_its_place() {
+        let mut cursor = cursor(&[0, 0, 0, 7, 1, 2]);
+        assert_eq!(cursor.i32(), Ok(7));
+        let error = cursor.i64().unwrap_err();
+        assert_eq!(error.position, Position(104));
+        assert_eq!(error.kind, FormatErrorKind::Truncated { needed: 8, have: 2 });
+        assert_eq!(cursor.take(usize::MAX).unwrap_err().position, Position(104));
+        assert_eq!(cursor.rest(), &[1, 2]);
+    }
+}

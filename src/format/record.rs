@@ -1,0 +1,266 @@
+//! A record of a magic 2 batch, and the iteration over records of any magic.
+//!
+//! ```text
+//!   | varint | i8         | varlong         | varint       | varint, key | varint, value | varint  |
+//!   | length | attributes | timestamp delta | offset delta | -1: null    | -1: null      | headers |
+//!            '---- length counts from here to the end ------------------------------------- ...
+//!
+//!   each header:  | varint, key (never null) | varint, value (-1: null) |
+//! ```
+//!
+//! Timestamps: base + delta, except in a LogAppendTime batch, where every record has the batch's
+//! max timestamp and the deltas are whatever the producer left there.
+
+use super::batch::{Batch, add_sequence};
+use super::legacy::{LegacyMessage, LegacyRecords, wrapped_payload};
+use super::{Codec, Cursor, FormatErrorKind, Offset, Position, Result, Scratch};
+
+/// One record of any magic, with slices of the batch or of its decompressed payload.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// Absolute offset.
+    pub offset: Offset,
+    /// Milliseconds since the epoch, -1 for none.
+    pub timestamp: i64,
+    /// The key, `None` for null.
+    pub key: Option<&'a [u8]>,
+    /// The value, `None` for null.
+    pub value: Option<&'a [u8]>,
+    /// The headers; none in magic 0 and 1.
+    pub headers: Headers<'a>,
+    /// The sequence number, -1 for none.
+    pub sequence: i32,
+    /// The message that a record of magic 0 or 1 is.
+    pub message: Option<LegacyMessage<'a>>,
+}
+
+/// A record's headers, decoded one by one.
+#[derive(Clone, Copy, Debug)]
+pub struct Headers<'a> {
+    count: u32,
+    cursor: Cursor<'a>,
+}
+
+/// One header of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header<'a> {
+    /// The key's bytes, UTF-8 in healthy records.
+    pub key: &'a [u8],
+    /// The value, `None` for null.
+    pub value: Option<&'a [u8]>,
+}
+
+impl<'a> Headers<'a> {
+    pub(super) fn none() -> Self {
+        Self { count: 0, cursor: Cursor::new(&[], Position(0)) }
+    }
+
+    /// How many headers there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// True when there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+impl<'a> Iterator for Headers<'a> {
+    type Item = Header<'a>;
+
+    // Reads what `Record` parsed before, so it cannot fail; if it did, the headers would just end.
+    fn next(&mut self) -> Option<Header<'a>> {
+        self.count = self.count.checked_sub(1)?;
+        read_header(&mut self.cursor).ok()
+    }
+}
+
+fn read_header<'a>(cursor: &mut Cursor<'a>) -> Result<Header<'a>> {
+    let length = cursor.varint()?;
+    let Ok(length) = usize::try_from(length) else {
+        let value = i64::from(length);
+        return Err(cursor.error(FormatErrorKind::Record { what: "header key length", value }));
+    };
+    let key = cursor.take(length)?;
+    Ok(Header { key, value: nullable(cursor)? })
+}
+
+#[inline]
+fn nullable<'a>(cursor: &mut Cursor<'a>) -> Result<Option<&'a [u8]>> {
+    match usize::try_from(cursor.varint()?) {
+        Ok(length) => cursor.take(length).map(Some),
+        Err(_) => Ok(None),
+    }
+}
+
+/// The records of one batch. Ends after the first error, and says when there are fewer or more
+/// records than the header counts.
+#[derive(Clone, Debug)]
+pub struct Records<'s>(Inner<'s>);
+
+#[derive(Clone, Debug)]
+enum Inner<'s> {
+    V2(RecordsV2<'s>),
+    Legacy(LegacyRecords<'s>),
+}
+
+impl<'s> Records<'s> {
+    pub(super) fn new<'a: 's>(batch: &Batch<'a>, scratch: &'s mut Scratch) -> Result<Self> {
+        let codec = batch.codec()?;
+        if let Some(message) = batch.legacy() {
+            if codec == Codec::None {
+                return Ok(Self(Inner::Legacy(LegacyRecords::single(message))));
+            }
+            let (codec, payload) = wrapped_payload(&message, codec)?;
+            let inner = scratch.decompress(codec, batch.magic(), payload, batch.position())?;
+            return LegacyRecords::wrapped(message, inner.bytes).map(|r| Self(Inner::Legacy(r)));
+        }
+        let payload = batch.payload().unwrap_or_default();
+        let position = batch.position().plus((batch.size() - payload.len()) as u64);
+        let cursor = if codec == Codec::None {
+            Cursor::new(payload, position)
+        } else if batch.records_count() == Some(0) {
+            // Kafka does not look at the payload of an empty batch.
+            Cursor::new(&[], position)
+        } else {
+            let inner = scratch.decompress(codec, batch.magic(), payload, batch.position())?;
+            Cursor::decompressed(inner.bytes, batch.position())
+        };
+        RecordsV2::new(batch, cursor).map(|records| Self(Inner::V2(records)))
+    }
+}
+
+impl<'s> Iterator for Records<'s> {
+    type Item = Result<Record<'s>>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            Inner::V2(records) => records.next(),
+            Inner::Legacy(records) => records.next(),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct RecordsV2<'s> {
+    cursor: Cursor<'s>,
+    left: i32,
+    stored: i32,
+    base_offset: Offset,
+    base_sequence: i32,
+    base_timestamp: i64,
+    /// Set in a LogAppendTime batch: the timestamp of all its records.
+    append_timestamp: Option<i64>,
+}
+
+impl<'s> RecordsV2<'s> {
+    fn new(batch: &Batch<'_>, cursor: Cursor<'s>) -> Result<Self> {
+        let stored = batch.records_count().unwrap_or(0);
+        if stored < 0 {
+            let value = i64::from(stored);
+            return Err(cursor.error(FormatErrorKind::Record { what: "record count", value }));
+        }
+        Ok(Self {
+            cursor,
+            left: stored,
+            stored,
+            base_offset: batch.known_base_offset().unwrap_or_default(),
+            base_sequence: batch.base_sequence(),
+            base_timestamp: batch.base_timestamp().or(batch.delete_horizon()).unwrap_or(-1),
+            append_timestamp: batch
+                .attributes()
+                .is_log_append_time()
+                .then(|| batch.max_timestamp()),
+        })
+    }
+
+    #[inline]
+    fn next(&mut self) -> Option<Result<Record<'s>>> {
+        if self.left <= 0 {
+            return self.check_end();
+        }
+        if self.cursor.is_empty() {
+            let found = i64::from(self.stored - self.left);
+            self.left = 0;
+            let stored = self.stored;
+            return Some(Err(self.cursor.error(FormatErrorKind::RecordCount { stored, found })));
+        }
+        let record = self.read();
+        self.left = if record.is_ok() { self.left - 1 } else { -1 };
+        Some(record)
+    }
+
+    /// Bytes behind the last record are an error, said once. In a batch of no records Kafka does
+    /// not look at them.
+    #[cold]
+    fn check_end(&mut self) -> Option<Result<Record<'s>>> {
+        if self.left < 0 || self.stored == 0 || self.cursor.is_empty() {
+            return None;
+        }
+        self.left = -1;
+        let bytes = self.cursor.remaining() as u64;
+        Some(Err(self.cursor.error(FormatErrorKind::BytesLeft { bytes })))
+    }
+
+    #[inline]
+    fn read(&mut self) -> Result<Record<'s>> {
+        let length = self.cursor.varint()?;
+        let Ok(size) = usize::try_from(length) else {
+            return Err(self.cursor.error(FormatErrorKind::Record {
+                what: "record length",
+                value: i64::from(length),
+            }));
+        };
+        let mut body = self.cursor.split(size)?;
+        let _attributes = body.i8()?;
+        let timestamp_delta = body.varlong()?;
+        let offset_delta = body.varint()?;
+        let key = nullable(&mut body)?;
+        let value = nullable(&mut body)?;
+        let headers = read_headers(&mut body)?;
+        if !body.is_empty() {
+            return Err(body.error(FormatErrorKind::Record {
+                what: "bytes of the record that no field claims",
+                value: i64::try_from(body.remaining()).unwrap_or(i64::MAX),
+            }));
+        }
+        Ok(Record {
+            offset: self.base_offset.plus(i64::from(offset_delta)),
+            timestamp: self
+                .append_timestamp
+                .unwrap_or_else(|| self.base_timestamp.wrapping_add(timestamp_delta)),
+            key,
+            value,
+            headers,
+            sequence: match self.base_sequence {
+                base if base >= 0 => add_sequence(base, offset_delta),
+                _ => -1,
+            },
+            message: None,
+        })
+    }
+}
+
+/// Walks the headers once, so that iterating them later cannot fail.
+#[inline]
+fn read_headers<'a>(body: &mut Cursor<'a>) -> Result<Headers<'a>> {
+    let count = body.varint()?;
+    if count == 0 {
+        return Ok(Headers { count: 0, cursor: *body });
+    }
+    // A header takes two bytes at least.
+    let possible = u32::try_from(count).ok().filter(|&n| n as usize <= body.remaining() / 2);
+    let Some(count) = possible else {
+        let value = i64::from(count);
+        return Err(body.error(FormatErrorKind::Record { what: "number of headers", value }));
+    };
+    let headers = Headers { count, cursor: *body };
+    for _ in 0..count {
+        read_header(body)?;
+    }
+    Ok(headers)
+}

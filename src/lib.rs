@@ -1,0 +1,6 @@
+//! Kafka segment files, straight from a directory.
+
+pub mod error;
+pub mod format;
+pub mod limits;
+pub mod progress;
