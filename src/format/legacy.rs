@@ -226,9 +226,7 @@ fn next_inner<'s>(rest: &mut Cursor<'s>) -> Result<Option<LegacyMessage<'s>>> {
     let Some(length) = after_offset.first_chunk::<4>() else { return Ok(None) };
     let length = i32::from_be_bytes(*length);
     if length < MINIMUM_LENGTH {
-        return Err(
-            rest.error(FormatErrorKind::BatchLength { length, minimum: MINIMUM_LENGTH })
-        );
+        return Err(rest.error(FormatErrorKind::BatchLength { length, minimum: MINIMUM_LENGTH }));
     }
     let size = LOG_OVERHEAD + length.unsigned_abs() as usize;
     if size > bytes.len() {

@@ -1,0 +1,5 @@
+//! State that Kafka derives from batches in their order. Pure.
+
+mod transactions;
+
+pub use transactions::Transactions;

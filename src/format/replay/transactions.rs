@@ -1,0 +1,71 @@
+//! Which transactions were aborted, and which never ended.
+//!
+//! ```text
+//!   producer 7   T T . T C         committed: a COMMIT marker follows
+//!   producer 8     T T   T A       aborted: first data offset to the ABORT marker
+//!   producer 9         T   T       open to the end of the log
+//! ```
+
+use crate::format::control::ControlRecord;
+use crate::format::{Batch, Offset, Scratch};
+use std::collections::HashMap;
+
+/// The transactions of one partition, replayed from its batches.
+#[derive(Clone, Debug, Default)]
+pub struct Transactions {
+    /// First offset of each producer's transaction that has not ended.
+    open: HashMap<i64, Offset>,
+    /// Aborted ranges, both ends inside, of each producer, in the order of the log.
+    aborted: HashMap<i64, Vec<(Offset, Offset)>>,
+}
+
+impl Transactions {
+    /// Takes the next batch of the log.
+    pub fn replay(&mut self, batch: &Batch<'_>, scratch: &mut Scratch) {
+        let attributes = batch.attributes();
+        if batch.producer_id() < 0 {
+            return;
+        }
+        if attributes.is_control() {
+            self.end(batch, scratch);
+        } else if attributes.is_transactional() {
+            let base = batch.known_base_offset().unwrap_or_default();
+            self.open.entry(batch.producer_id()).or_insert(base);
+        }
+    }
+
+    /// As in Kafka, only the first record of a control batch counts, and one that cannot be read
+    /// ends nothing.
+    fn end(&mut self, batch: &Batch<'_>, scratch: &mut Scratch) {
+        let Ok(mut records) = batch.records(scratch) else { return };
+        let Some(Ok(record)) = records.next() else { return };
+        let marker = ControlRecord::parse(record.key, record.value, batch.position());
+        let is_abort = match marker {
+            Ok(ControlRecord::Abort { .. }) => true,
+            Ok(ControlRecord::Commit { .. }) => false,
+            _ => return,
+        };
+        let first = self.open.remove(&batch.producer_id());
+        if let Some(first) = first.filter(|_| is_abort) {
+            self.aborted.entry(batch.producer_id()).or_default().push((first, batch.last_offset()));
+        }
+    }
+
+    /// True when a record of a transaction of this producer is part of a committed one.
+    #[must_use]
+    pub fn is_committed(&self, producer_id: i64, offset: Offset) -> bool {
+        if self.open.get(&producer_id).is_some_and(|first| offset >= *first) {
+            return false;
+        }
+        let Some(ranges) = self.aborted.get(&producer_id) else { return true };
+        let index = ranges.partition_point(|(_, last)| *last < offset);
+        ranges.get(index).is_none_or(|(first, _)| offset < *first)
+    }
+
+    /// The last stable offset of a log that ends at `log_end`: the first offset of the oldest open
+    /// transaction, or the end.
+    #[must_use]
+    pub fn last_stable_offset(&self, log_end: Offset) -> Offset {
+        self.open.values().copied().min().unwrap_or(log_end)
+    }
+}
