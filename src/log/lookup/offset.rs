@@ -1,0 +1,163 @@
+//! From an offset to its record, and from a range of offsets to a range of bytes.
+
+use super::{Damage, Lookup, MissReason, OpenPartition, Outcome, Place, Sought, Steps, Workspace};
+use crate::error::Result;
+use crate::format::{Offset, Position};
+
+/// One end of a range of bytes in a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// Where a batch begins, or the end of the file.
+    pub position: Position,
+    /// Set when the search ended at bytes that are no batch. A start is then where they begin, an
+    /// end is the end of the file.
+    pub damage: Option<Damage>,
+}
+
+impl OpenPartition {
+    /// Looks for the record at `target`.
+    ///
+    /// # Errors
+    /// When reading fails, or a limit is hit.
+    pub fn offset(&self, target: Offset, workspace: &mut Workspace) -> Result<Lookup> {
+        let mut steps = Steps::default();
+        if target < self.log_start {
+            let outcome = self.miss(MissReason::BelowLogStart, workspace)?;
+            return Ok(Lookup { outcome, steps });
+        }
+        let Some(segment) = self.floor_segment(target, &mut steps) else {
+            let outcome = self.miss(MissReason::PastLogEnd, workspace)?;
+            return Ok(Lookup { outcome, steps });
+        };
+        let search = self.search_index(self.segment(segment)?, target, workspace)?;
+        let from = Place { segment, position: search.start };
+        steps.index = Some(search);
+        self.scan_for_offset(target, from, steps, workspace)
+    }
+
+    /// Looks for the record at `target` from `place` on, where a batch begins: goes on behind
+    /// damage, without an index.
+    ///
+    /// # Errors
+    /// As [`OpenPartition::offset`].
+    pub fn offset_from(
+        &self,
+        target: Offset,
+        place: Place,
+        workspace: &mut Workspace,
+    ) -> Result<Lookup> {
+        self.scan_for_offset(target, place, Steps::default(), workspace)
+    }
+
+    fn scan_for_offset(
+        &self,
+        target: Offset,
+        from: Place,
+        mut steps: Steps,
+        workspace: &mut Workspace,
+    ) -> Result<Lookup> {
+        steps.scan_from = from.position;
+        // Once a sound batch reaches the target, or a later segment begins, there is no record of
+        // that offset any more; what is still looked for is the next one.
+        let mut is_settled = false;
+        let mut place = from;
+        while place.segment < self.segments.len() {
+            let sought = self.seek(
+                place,
+                |batch| batch.last_offset() >= target,
+                |record| record.offset >= target,
+                &mut steps.scan,
+                workspace,
+            )?;
+            let damage = match sought {
+                Sought::Found(hit) if hit.offset == target => {
+                    return Ok(Lookup { outcome: Outcome::Hit(hit), steps });
+                }
+                Sought::Found(hit) => {
+                    return self.gap(Some(hit.offset), None, steps, workspace);
+                }
+                Sought::Damaged(damage) => Some(damage),
+                Sought::Nothing { end, tail, candidates } => {
+                    is_settled |= candidates > 0;
+                    self.damage_at_end(end, tail)
+                }
+            };
+            match damage {
+                Some(_) if is_settled => return self.gap(None, damage, steps, workspace),
+                Some(damage) => return Ok(Lookup { outcome: Outcome::Damaged(damage), steps }),
+                None => {}
+            }
+            place = Place { segment: place.segment + 1, position: Position(0) };
+            let base = self.directory.segments.get(place.segment).map(|files| files.base_offset);
+            is_settled |= base.is_some_and(|base| base > target);
+        }
+        if is_settled {
+            return self.gap(None, None, steps, workspace);
+        }
+        let outcome = self.miss(MissReason::PastLogEnd, workspace)?;
+        Ok(Lookup { outcome, steps })
+    }
+
+    fn gap(
+        &self,
+        next_offset: Option<Offset>,
+        damage: Option<Damage>,
+        steps: Steps,
+        workspace: &mut Workspace,
+    ) -> Result<Lookup> {
+        let outcome = self.miss(MissReason::Gap { next_offset, damage }, workspace)?;
+        Ok(Lookup { outcome, steps })
+    }
+
+    /// Where the batches of segment number `segment` begin that reach `first`: no batch before
+    /// holds it or anything behind it.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn position_of(
+        &self,
+        segment: usize,
+        first: Offset,
+        workspace: &mut Workspace,
+    ) -> Result<Edge> {
+        let opened = self.segment(segment)?;
+        let search = self.search_index(opened, first, workspace)?;
+        let mut walk = self.walk(opened, search.start, workspace);
+        let tail = walk.until(|batch| batch.last_offset() >= first)?;
+        let place = Place { segment, position: walk.position() };
+        let damage = tail.and_then(|tail| self.damage_at_end(place, tail));
+        Ok(Edge { position: place.position, damage })
+    }
+
+    /// Where the batches of segment number `segment` end that hold an offset below `end`.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn end_position_of(
+        &self,
+        segment: usize,
+        end: Offset,
+        workspace: &mut Workspace,
+    ) -> Result<Edge> {
+        let opened = self.segment(segment)?;
+        if end <= opened.base_offset {
+            return Ok(Edge { position: Position(0), damage: None });
+        }
+        let last = end.plus(-1);
+        let search = self.search_index(opened, last, workspace)?;
+        let mut walk = self.walk(opened, search.start, workspace);
+        let mut edge = Position(0);
+        let tail = walk.until(|batch| {
+            let begins_behind = batch.known_base_offset().is_some_and(|base| base > last);
+            edge = if begins_behind { batch.position() } else { batch.end() };
+            batch.last_offset() >= last
+        })?;
+        let place = Place { segment, position: walk.position() };
+        let damage = tail.and_then(|tail| self.damage_at_end(place, tail));
+        Ok(match (tail, damage) {
+            (None, _) => Edge { position: edge, damage },
+            (Some(_), None) => Edge { position: place.position, damage },
+            (Some(_), Some(_)) => Edge { position: Position(opened.log.len()), damage },
+        })
+    }
+}

@@ -1,0 +1,32 @@
+//! Disk, reading: names, bytes and directories. Nothing in here changes a file.
+//!
+//! ```text
+//!   log dir                              a directory of log.dirs
+//!     meta.properties, .lock, .kafka_cleanshutdown, four offset checkpoints
+//!     orders-0/                          a partition directory
+//!       leader-epoch-checkpoint, partition.metadata
+//!       00000000000000000000.log         a segment: batches end to end
+//!       00000000000000000000.index       derived: offset -> position
+//!       00000000000000000000.timeindex   derived: timestamp -> offset
+//!       00000000000000118264.log  ...    the next segment
+//!       00000000000000118264.snapshot    producer state below that offset
+//! ```
+//!
+//! What a file is, its name says; what a directory is, its content says.
+
+pub mod file_bytes;
+pub mod log_dir;
+pub mod lookup;
+pub mod names;
+pub mod partition;
+pub mod runs;
+pub mod segment;
+mod stream;
+pub mod summary;
+
+pub use file_bytes::{Access, FileBytes, read_small};
+pub use log_dir::{LogDir, find};
+pub use lookup::{OpenPartition, Workspace};
+pub use names::{FileKind, FileName, PartitionDirName, TopicPartition};
+pub use partition::PartitionDir;
+pub use segment::{Segment, SegmentFiles};
