@@ -1,0 +1,59 @@
+//! Findings on their way out: into the stream in JSON, else on stderr in the place where they are.
+
+use crate::output::{Outcome, Output};
+use crate::render::{JsonLines, Sink};
+use crate::row;
+use crate::values::{count, terminal_text};
+use segkit::check::{Finding, Severity};
+use std::io;
+
+/// Says what was found. Notes only when they are wanted; they never set the exit status.
+pub fn report(finding: &Finding, in_stream: bool, out: &mut Output) -> io::Result<()> {
+    let severity = finding.problem.severity();
+    out.outcome
+        .add(Outcome { is_no: severity > Severity::Note, is_partial: finding.problem.is_unread() });
+    if severity == Severity::Note && !out.verbose && !finding.problem.is_unread() {
+        return Ok(());
+    }
+    if in_stream {
+        let mut sink = JsonLines::default();
+        row::finding(&mut sink, finding);
+        return out.write(sink.buffer());
+    }
+    let text = text(finding, out.color_stderr);
+    out.say(text.as_bytes())
+}
+
+/// Two or three lines for people.
+fn text(finding: &Finding, color: bool) -> String {
+    let problem = &finding.problem;
+    let file = terminal_text(&finding.file.to_string_lossy());
+    let severity = problem.severity();
+    let (on, off) = match (color, severity) {
+        (false, _) => ("", ""),
+        (true, Severity::Error) => ("\x1b[1;31m", "\x1b[0m"),
+        (true, Severity::Warning) => ("\x1b[1;33m", "\x1b[0m"),
+        (true, Severity::Note) => ("\x1b[1m", "\x1b[0m"),
+    };
+    let (from, to) = (finding.range.start.0, finding.range.end.0);
+    let offsets = finding.offsets.map_or_else(String::new, |(first, last)| {
+        if first == last {
+            format!(", offset {first}")
+        } else {
+            format!(", offsets {first}–{last}")
+        }
+    });
+    let mut text = format!(
+        "{file}  {on}{}{off}  {}  at {from}, {} bytes{offsets}\n    {}\n",
+        severity.name(),
+        problem.code(),
+        count(to.saturating_sub(from)),
+        terminal_text(&problem.message()),
+    );
+    if let Some(next) = problem.next() {
+        text.push_str("    next: ");
+        text.push_str(next);
+        text.push('\n');
+    }
+    text
+}

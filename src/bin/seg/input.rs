@@ -1,0 +1,261 @@
+//! From PATHs to files: what each path is, and what is known about its surroundings.
+
+use crate::cli::KindName;
+use crate::output::Output;
+use segkit::error::Error;
+use segkit::format::Offset;
+use segkit::format::checkpoint::PartitionOffset;
+use segkit::limits::Limits;
+use segkit::log::log_dir::{self, Liveness, PathKind};
+use segkit::log::names::OffsetCheckpoint;
+use segkit::log::{
+    Access, FileBytes, FileKind, FileName, OpenPartition, PartitionDir, PartitionDirName,
+};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// `-`: the bytes of one `.log` come in on stdin.
+pub const STDIN: &str = "-";
+
+/// One file to read.
+#[derive(Clone)]
+pub struct Target {
+    /// Where it is; `-` for stdin.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: FileKind,
+    /// What its name says.
+    pub name: Option<FileName>,
+    /// How to read it.
+    pub access: Access,
+    /// The directory it is in.
+    pub partition: Option<Arc<Partition>>,
+}
+
+/// A partition directory and what is known about it from outside.
+pub struct Partition {
+    /// What is in it.
+    pub dir: PartitionDir,
+    /// Whether a broker is at work in its log dir.
+    pub liveness: Liveness,
+    /// Its entry in the log dir's `log-start-offset-checkpoint`.
+    pub log_start_checkpoint: Option<Offset>,
+}
+
+impl Partition {
+    /// How files of this partition are read: a file that a broker may change is never mapped.
+    pub fn access(&self) -> Access {
+        match self.liveness {
+            Liveness::Live { .. } => Access::Read,
+            Liveness::Offline | Liveness::Unknown(_) => Access::Map,
+        }
+    }
+
+    /// True when a broker is known to be at work in the log dir.
+    pub fn is_live(&self) -> bool {
+        matches!(self.liveness, Liveness::Live { .. })
+    }
+
+    /// The partition, ready to be searched.
+    pub fn open(&self, limits: Limits) -> OpenPartition {
+        OpenPartition::new(self.dir.clone(), self.log_start_checkpoint, self.access(), limits)
+    }
+
+    /// The topic, as far as the directory's name says.
+    pub fn topic(&self) -> Option<&str> {
+        self.dir.name.as_ref().map(|name| name.topic_partition.topic.as_str())
+    }
+
+    /// The base offset of the segment behind `base`.
+    pub fn next_base(&self, base: Offset) -> Option<Offset> {
+        self.dir.segments.iter().map(|files| files.base_offset).find(|&next| next > base)
+    }
+}
+
+impl Target {
+    /// The path as it is shown.
+    pub fn shown(&self) -> String {
+        self.path.to_string_lossy().into_owned()
+    }
+
+    /// The offset in the name of the file.
+    pub fn base_offset(&self) -> Option<Offset> {
+        self.name.and_then(|name| name.offset)
+    }
+
+    /// Opens the file.
+    pub fn open(&self) -> Result<FileBytes, Error> {
+        if self.is_stdin() {
+            return Ok(FileBytes::stream(&self.path, Box::new(std::io::stdin())));
+        }
+        FileBytes::open(&self.path, self.access)
+    }
+
+    /// Its size, as far as it is known without opening it.
+    pub fn size(&self) -> u64 {
+        std::fs::metadata(&self.path).map_or(0, |metadata| metadata.len())
+    }
+
+    /// True for the standard input.
+    pub fn is_stdin(&self) -> bool {
+        self.path == Path::new(STDIN)
+    }
+}
+
+/// Log dirs that were asked about once are not asked again.
+#[derive(Default)]
+pub struct Surroundings {
+    log_dirs: HashMap<PathBuf, LogDirFacts>,
+}
+
+#[derive(Clone)]
+struct LogDirFacts {
+    liveness: Liveness,
+    log_starts: Arc<HashMap<(String, i32), Offset>>,
+}
+
+impl Surroundings {
+    /// Opens the partition directory at `path` with what its log dir says about it.
+    pub fn partition(&mut self, path: &Path) -> Result<Partition, Error> {
+        let dir = PartitionDir::open(path)?;
+        let facts = dir.log_dir().map(|log_dir| self.log_dir(&log_dir).clone());
+        let name = dir.name.as_ref().map(|name| &name.topic_partition);
+        let log_start_checkpoint = facts.as_ref().zip(name).and_then(|(facts, name)| {
+            facts.log_starts.get(&(name.topic.clone(), name.partition)).copied()
+        });
+        let liveness = facts.map_or(Liveness::Offline, |facts| facts.liveness);
+        Ok(Partition { dir, liveness, log_start_checkpoint })
+    }
+
+    fn log_dir(&mut self, path: &Path) -> &LogDirFacts {
+        self.log_dirs.entry(path.to_owned()).or_insert_with(|| LogDirFacts {
+            liveness: log_dir::liveness(path),
+            log_starts: Arc::new(log_starts(path)),
+        })
+    }
+}
+
+/// The entries of a log dir's `log-start-offset-checkpoint`; none where it cannot be read, as in a
+/// broker.
+fn log_starts(log_dir: &Path) -> HashMap<(String, i32), Offset> {
+    let path = log_dir.join(OffsetCheckpoint::LogStart.file_name());
+    let Ok(bytes) = segkit::log::read_small(&path) else { return HashMap::new() };
+    let entries = segkit::format::checkpoint::offset_checkpoint(&bytes).unwrap_or_default();
+    let key = |entry: PartitionOffset<'_>| (entry.topic.to_owned(), entry.partition);
+    entries.into_iter().map(|entry| (key(entry.value), entry.value.offset)).collect()
+}
+
+/// The files that `paths` stand for: a file itself, a directory's `.log` files. What cannot be
+/// looked at is said on stderr.
+pub fn targets(
+    paths: &[PathBuf],
+    kind: Option<KindName>,
+    out: &mut Output,
+) -> anyhow::Result<Vec<Target>> {
+    let mut targets = Vec::new();
+    let mut surroundings = Surroundings::default();
+    for path in paths {
+        if path == Path::new(STDIN) {
+            targets.push(stdin(kind));
+            continue;
+        }
+        match targets_of(path, kind, &mut surroundings, out) {
+            Ok(more) => targets.extend(more),
+            Err(error) => out.error(&error)?,
+        }
+    }
+    Ok(targets)
+}
+
+fn stdin(kind: Option<KindName>) -> Target {
+    Target {
+        path: PathBuf::from(STDIN),
+        kind: kind.map_or(FileKind::Log, file_kind),
+        name: None,
+        access: Access::Read,
+        partition: None,
+    }
+}
+
+fn targets_of(
+    path: &Path,
+    kind: Option<KindName>,
+    surroundings: &mut Surroundings,
+    out: &mut Output,
+) -> Result<Vec<Target>, Error> {
+    let found = log_dir::find(path)?;
+    if let PathKind::File(name) = found.kind {
+        return one_file(path, name, kind, surroundings).map(|target| vec![target]);
+    }
+    for error in &found.errors {
+        // stdout is written to again before long, and says so if it is closed.
+        let _ = out.error(error);
+    }
+    if found.partitions.is_empty() {
+        return Err(nothing_here(path));
+    }
+    let mut targets = Vec::new();
+    for path in &found.partitions {
+        let partition = Arc::new(surroundings.partition(path)?);
+        targets.extend(partition.dir.segments.iter().map(|files| Target {
+            path: files.log.path.clone(),
+            kind: FileKind::Log,
+            name: Some(FileName::of_segment(files.base_offset, FileKind::Log)),
+            access: partition.access(),
+            partition: Some(Arc::clone(&partition)),
+        }));
+    }
+    Ok(targets)
+}
+
+fn one_file(
+    path: &Path,
+    name: Option<FileName>,
+    kind: Option<KindName>,
+    surroundings: &mut Surroundings,
+) -> Result<Target, Error> {
+    let Some(kind) = kind.map(file_kind).or(name.map(|name| name.kind)) else {
+        let why = "its name is none that Kafka gives a file; --kind says what it is";
+        return Err(Error::other("reading", path, why));
+    };
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let partition = surroundings.partition(parent).ok().map(Arc::new);
+    let access = partition.as_ref().map_or(Access::Map, |partition| partition.access());
+    Ok(Target { path: path.to_owned(), kind, name, access, partition })
+}
+
+/// The sentence for a directory in which there is nothing of Kafka's.
+pub fn nothing_here(path: &Path) -> Error {
+    let is_empty = std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    let why = if is_empty {
+        "the directory is empty"
+    } else {
+        "no partition directory and no log dir here or below"
+    };
+    Error::other("looking into", path, why)
+}
+
+fn file_kind(kind: KindName) -> FileKind {
+    match kind {
+        KindName::Log => FileKind::Log,
+        KindName::Index => FileKind::OffsetIndex,
+        KindName::Timeindex => FileKind::TimeIndex,
+        KindName::Txnindex => FileKind::TxnIndex,
+        KindName::Snapshot => FileKind::ProducerSnapshot,
+        KindName::LeaderEpochCheckpoint => FileKind::LeaderEpochCheckpoint,
+        KindName::OffsetCheckpoint => FileKind::OffsetCheckpoint(OffsetCheckpoint::RecoveryPoint),
+        KindName::Checkpoint => FileKind::MetadataCheckpoint,
+    }
+}
+
+/// What the name of a directory says, for messages: `orders-0`, or the path where it says nothing.
+pub fn partition_label(dir: &PartitionDir) -> String {
+    match &dir.name {
+        Some(PartitionDirName { topic_partition, .. }) => topic_partition.to_string(),
+        None => dir.path().to_string_lossy().into_owned(),
+    }
+}

@@ -1,0 +1,186 @@
+//! Pieces of work done by several threads, their output written in the order of the pieces.
+//!
+//! ```text
+//!   next()  ->  piece 0   piece 1   piece 2 ...      handed out in order, one to a thread
+//!                  |         |         |
+//!                work      work      work            each fills a buffer of its own
+//!                  |         |         |
+//!               write  ->  write  ->  write          each waits for its turn
+//! ```
+//!
+//! Each thread holds one piece and one buffer. A buffer that grows past [`FLUSH_BYTES`] waits for
+//! its turn and is written early, so that memory does not grow with what a piece unpacks to.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// A buffer larger than this is written before its piece is done.
+pub const FLUSH_BYTES: usize = 8 << 20;
+
+/// What hands out pieces and takes their output. All methods are called by one thread at a time.
+pub trait Job: Send {
+    /// A piece of work.
+    type Piece: Send;
+    /// What the work on a piece came to, besides its output.
+    type Done: Send;
+
+    /// The next piece, `None` behind the last.
+    fn next(&mut self) -> anyhow::Result<Option<Self::Piece>>;
+
+    /// Takes output of the piece whose turn it is. False: nothing more is wanted.
+    fn write(&mut self, output: &mut Vec<u8>) -> anyhow::Result<bool>;
+
+    /// The piece whose turn it is has been worked on, and all of its output written. `false`: the
+    /// pieces that were handed out since are void; `next` hands out others.
+    fn finish(&mut self, done: Self::Done) -> anyhow::Result<bool>;
+}
+
+struct State<J> {
+    job: J,
+    handed_out: u64,
+    turn: u64,
+    /// Pieces up to this one, if they are not done yet, are void.
+    void_below: u64,
+    is_over: bool,
+    error: Option<anyhow::Error>,
+}
+
+struct Shared<J> {
+    state: Mutex<State<J>>,
+    turned: Condvar,
+}
+
+impl<J: Job> Shared<J> {
+    fn lock(&self) -> MutexGuard<'_, State<J>> {
+        // A panic elsewhere ends the scope and is passed on there.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the turn of `piece`. `None` when the piece is void or nothing more is wanted.
+    fn wait(&self, piece: u64) -> Option<MutexGuard<'_, State<J>>> {
+        let mut state = self.lock();
+        while state.turn != piece && !state.is_over {
+            state = self.turned.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        (!state.is_over).then_some(state)
+    }
+
+    fn stop(&self, state: &mut State<J>, error: Option<anyhow::Error>) {
+        state.is_over = true;
+        state.error = state.error.take().or(error);
+        self.turned.notify_all();
+    }
+}
+
+/// The piece that a thread works on: lets it write early.
+pub struct Turn<'s, J: Job> {
+    shared: &'s Shared<J>,
+    piece: u64,
+    is_void: bool,
+}
+
+impl<J: Job> Turn<'_, J> {
+    /// Writes `output` if it has grown large. False: stop working on this piece.
+    pub fn offer(&mut self, output: &mut Vec<u8>) -> bool {
+        output.len() < FLUSH_BYTES || self.write(output)
+    }
+
+    fn write(&mut self, output: &mut Vec<u8>) -> bool {
+        let Some(mut state) = self.shared.wait(self.piece) else { return false };
+        if self.piece < state.void_below {
+            self.is_void = true;
+            return false;
+        }
+        let result = state.job.write(output);
+        output.clear();
+        match result {
+            Ok(true) => true,
+            Ok(false) => {
+                self.shared.stop(&mut state, None);
+                false
+            }
+            Err(error) => {
+                self.shared.stop(&mut state, Some(error));
+                false
+            }
+        }
+    }
+}
+
+/// Runs `job` on `threads` threads. `work` makes output of a piece; it is given the thread's own
+/// state, which `new_worker` makes.
+pub fn run<J: Job, W>(
+    job: J,
+    threads: usize,
+    new_worker: impl Fn() -> W + Sync,
+    work: impl Fn(&mut W, J::Piece, &mut Turn<'_, J>) -> anyhow::Result<(Vec<u8>, J::Done)> + Sync,
+) -> anyhow::Result<J> {
+    let state = State { job, handed_out: 0, turn: 0, void_below: 0, is_over: false, error: None };
+    let shared = Shared { state: Mutex::new(state), turned: Condvar::new() };
+    let worker = || {
+        let mut worker = new_worker();
+        while let Some((piece, number)) = claim(&shared) {
+            let mut turn = Turn { shared: &shared, piece: number, is_void: false };
+            let result = work(&mut worker, piece, &mut turn);
+            finish(&shared, turn, result);
+        }
+    };
+    if threads <= 1 {
+        worker();
+    } else {
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(worker);
+            }
+        });
+    }
+    let state = shared.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match state.error {
+        Some(error) => Err(error),
+        None => Ok(state.job),
+    }
+}
+
+fn claim<J: Job>(shared: &Shared<J>) -> Option<(J::Piece, u64)> {
+    let mut state = shared.lock();
+    while !state.is_over {
+        match state.job.next() {
+            Ok(Some(piece)) => {
+                state.handed_out += 1;
+                return Some((piece, state.handed_out - 1));
+            }
+            Ok(None) if state.turn == state.handed_out => return None,
+            // A piece that is still being worked on may void those behind it and bring on others.
+            Ok(None) => {
+                state = shared.turned.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            Err(error) => shared.stop(&mut state, Some(error)),
+        }
+    }
+    None
+}
+
+fn finish<J: Job>(
+    shared: &Shared<J>,
+    mut turn: Turn<'_, J>,
+    result: anyhow::Result<(Vec<u8>, J::Done)>,
+) {
+    let done = match result {
+        Ok((mut output, done)) => (turn.is_void || turn.write(&mut output)).then_some(Ok(done)),
+        Err(error) => Some(Err(error)),
+    };
+    let Some(mut state) = shared.wait(turn.piece) else { return };
+    let is_void = turn.is_void || turn.piece < state.void_below;
+    if !is_void {
+        match done {
+            Some(Ok(done)) => match state.job.finish(done) {
+                Ok(true) => {}
+                Ok(false) => state.void_below = state.handed_out,
+                Err(error) => shared.stop(&mut state, Some(error)),
+            },
+            Some(Err(error)) => shared.stop(&mut state, Some(error)),
+            None => {}
+        }
+    }
+    state.turn += 1;
+    shared.turned.notify_all();
+}

@@ -1,0 +1,62 @@
+//! Times on the command line: epoch milliseconds, RFC 3339, or an age such as `2h ago`.
+
+use jiff::{SignedDuration, Timestamp, civil, tz};
+
+/// Milliseconds since the epoch. A time without a zone is UTC; `now` is what ages count from.
+pub fn parse(text: &str, now: Timestamp) -> Result<i64, String> {
+    let text = text.trim();
+    if let Ok(millis) = text.parse::<i64>() {
+        return Ok(millis);
+    }
+    if text == "now" {
+        return Ok(now.as_millisecond());
+    }
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(time.as_millisecond());
+    }
+    if let Ok(time) = text.parse::<civil::DateTime>() {
+        let time = tz::TimeZone::UTC.to_timestamp(time).map_err(|error| error.to_string())?;
+        return Ok(time.as_millisecond());
+    }
+    if let Ok(age) = text.parse::<SignedDuration>()
+        && text.ends_with("ago")
+    {
+        let time = now.checked_add(age).map_err(|error| error.to_string())?;
+        return Ok(time.as_millisecond());
+    }
+    Err(format!(
+        "'{text}' is no time; use epoch milliseconds, 2026-11-01T08:00:00Z, 2026-11-01, or '2h ago'"
+    ))
+}
+
+/// The current time, for [`parse`].
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling() {
+        let now = Timestamp::from_millisecond(1_700_000_000_000).unwrap();
+        for (text, millis) in [
+            ("1700000000123", 1_700_000_000_123),
+            ("-1", -1),
+            ("2023-11-14T22:13:20.123Z", 1_700_000_000_123),
+            ("2023-11-14T23:13:20.123+01:00", 1_700_000_000_123),
+            ("2023-11-14T22:13:20", 1_700_000_000_000),
+            ("2023-11-14 22:13:20", 1_700_000_000_000),
+            ("2023-11-14", 1_699_920_000_000),
+            ("2h ago", 1_699_992_800_000),
+            ("90 minutes ago", 1_699_994_600_000),
+            ("now", 1_700_000_000_000),
+        ] {
+            assert_eq!(parse(text, now), Ok(millis), "{text}");
+        }
+        for text in ["", "yesterday", "2h", "2023-13-01"] {
+            assert!(parse(text, now).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! How single values look: numbers, times, and bytes out of files in JSON and on a terminal.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use clap::ValueEnum;
+use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimePrinter;
+
+/// How keys and values are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ValueStyle {
+    /// Text where it is valid UTF-8, else hex (in JSON `{"base64": …}`)
+    Auto,
+    /// Text, with replacement characters where it is not UTF-8
+    Text,
+    /// Hexadecimal digits
+    Hex,
+    /// Base64
+    Base64,
+    /// JSON as it is; what is not JSON is shown as with `auto`
+    Json,
+    /// A big-endian 32-bit number; other lengths as with `auto`
+    I32,
+    /// A big-endian 64-bit number; other lengths as with `auto`
+    I64,
+    /// A big-endian 64-bit floating point number; other lengths as with `auto`
+    F64,
+    /// A UUID of 16 bytes; other lengths as with `auto`
+    Uuid,
+    /// Not at all
+    None,
+}
+
+/// Decimal digits.
+#[inline]
+pub fn push_int(out: &mut Vec<u8>, value: i64) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// RFC 3339 in UTC with milliseconds; `-` for -1, and the bare number where no calendar reaches.
+pub fn push_timestamp(out: &mut Vec<u8>, millis: i64) {
+    const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+    if millis == -1 {
+        return out.push(b'-');
+    }
+    match Timestamp::from_millisecond(millis) {
+        Ok(time) => {
+            // Writing to memory cannot fail.
+            let _ = PRINTER.print_timestamp(&time, &mut *out);
+        }
+        Err(_) => push_int(out, millis),
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds, as a string.
+pub fn timestamp(millis: i64) -> String {
+    let mut out = Vec::new();
+    push_timestamp(&mut out, millis);
+    String::from_utf8(out).unwrap_or_default()
+}
+
+/// Date, hour and minute in UTC, for listings.
+pub fn minute(millis: i64) -> String {
+    match Timestamp::from_millisecond(millis) {
+        Ok(time) => time.strftime("%Y-%m-%d %H:%MZ").to_string(),
+        Err(_) => millis.to_string(),
+    }
+}
+
+/// A JSON string.
+#[inline]
+pub fn push_json_text(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    push_json_escaped(out, text.as_bytes());
+    out.push(b'"');
+}
+
+/// True when `bytes` are printable ASCII that JSON takes over without an escape.
+#[inline]
+fn is_plain(bytes: &[u8]) -> bool {
+    // No early end: the compiler turns this into vector instructions.
+    bytes.iter().fold(true, |plain, &byte| {
+        plain & (byte >= 0x20) & (byte < 0x7f) & (byte != b'"') & (byte != b'\\')
+    })
+}
+
+/// The inside of a JSON string; `bytes` are UTF-8.
+#[inline]
+fn push_json_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
+    if is_plain(bytes) {
+        return out.extend_from_slice(bytes);
+    }
+    push_with_escapes(out, bytes);
+}
+
+fn push_with_escapes(out: &mut Vec<u8>, bytes: &[u8]) {
+    let needs_escape = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\' || byte == 0x7f;
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|&byte| needs_escape(byte)) {
+        let (plain, tail) = rest.split_at(at);
+        out.extend_from_slice(plain);
+        let Some((&byte, tail)) = tail.split_first() else { return };
+        push_escape(out, byte);
+        rest = tail;
+    }
+    out.extend_from_slice(rest);
+}
+
+fn push_escape(out: &mut Vec<u8>, byte: u8) {
+    match byte {
+        b'"' => out.extend_from_slice(b"\\\""),
+        b'\\' => out.extend_from_slice(b"\\\\"),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        other => out.extend_from_slice(format!("\\u{other:04x}").as_bytes()),
+    }
+}
+
+/// Bytes out of a file as a JSON value.
+#[inline]
+pub fn push_json_value(out: &mut Vec<u8>, bytes: &[u8], style: ValueStyle) {
+    if style == ValueStyle::Auto {
+        return push_json_auto(out, bytes);
+    }
+    match style {
+        ValueStyle::Text => push_json_text(out, &String::from_utf8_lossy(bytes)),
+        ValueStyle::Hex => {
+            out.push(b'"');
+            push_hex(out, bytes);
+            out.push(b'"');
+        }
+        ValueStyle::Base64 => {
+            out.push(b'"');
+            push_base64(out, bytes);
+            out.push(b'"');
+        }
+        ValueStyle::Json if is_json(bytes) => push_json_line(out, bytes),
+        ValueStyle::Uuid => match <[u8; 16]>::try_from(bytes) {
+            Ok(uuid) => push_json_text(out, &hyphenated(uuid)),
+            Err(_) => push_json_auto(out, bytes),
+        },
+        _ => match number(bytes, style) {
+            Some(text) => out.extend_from_slice(text.as_bytes()),
+            None => push_json_auto(out, bytes),
+        },
+    }
+}
+
+#[inline]
+fn push_json_auto(out: &mut Vec<u8>, bytes: &[u8]) {
+    if is_plain(bytes) {
+        out.push(b'"');
+        out.extend_from_slice(bytes);
+        out.push(b'"');
+    } else if std::str::from_utf8(bytes).is_ok() {
+        out.push(b'"');
+        push_with_escapes(out, bytes);
+        out.push(b'"');
+    } else {
+        out.extend_from_slice(b"{\"base64\":\"");
+        push_base64(out, bytes);
+        out.extend_from_slice(b"\"}");
+    }
+}
+
+/// Bytes out of a file for people. Nothing that a terminal would act on gets through.
+pub fn push_text_value(out: &mut Vec<u8>, bytes: &[u8], style: ValueStyle) {
+    match style {
+        ValueStyle::Text => push_terminal_text(out, &String::from_utf8_lossy(bytes)),
+        ValueStyle::Hex => push_hex(out, bytes),
+        ValueStyle::Base64 => push_base64(out, bytes),
+        ValueStyle::Uuid => match <[u8; 16]>::try_from(bytes) {
+            Ok(uuid) => out.extend_from_slice(hyphenated(uuid).as_bytes()),
+            Err(_) => push_text_auto(out, bytes),
+        },
+        _ => match number(bytes, style) {
+            Some(text) => out.extend_from_slice(text.as_bytes()),
+            None => push_text_auto(out, bytes),
+        },
+    }
+}
+
+/// Text in quotes, so that its ends show; JSON bare, because it shows them itself.
+fn push_text_auto(out: &mut Vec<u8>, bytes: &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.starts_with(['{', '[']) => push_terminal_text(out, text),
+        Ok(text) => {
+            out.push(b'"');
+            let from = out.len();
+            push_terminal_text(out, text);
+            if out.get(from..).is_some_and(|shown| shown.contains(&b'"')) {
+                let quoted = String::from_utf8_lossy(&out.split_off(from)).replace('"', "\\\"");
+                out.extend_from_slice(quoted.as_bytes());
+            }
+            out.push(b'"');
+        }
+        Err(_) => {
+            out.extend_from_slice(b"0x");
+            push_hex(out, bytes);
+        }
+    }
+}
+
+/// Text with everything escaped that a terminal would act on or that would hide something:
+/// control characters, bidirectional overrides, line separators, and characters of no width.
+pub fn push_terminal_text(out: &mut Vec<u8>, text: &str) {
+    let mut utf8 = [0; 4];
+    for char in text.chars() {
+        match char {
+            '\\' => out.extend_from_slice(b"\\\\"),
+            '\n' => out.extend_from_slice(b"\\n"),
+            '\r' => out.extend_from_slice(b"\\r"),
+            '\t' => out.extend_from_slice(b"\\t"),
+            _ if is_unsafe_to_show(char) => {
+                out.extend_from_slice(format!("\\u{{{:x}}}", u32::from(char)).as_bytes());
+            }
+            _ => out.extend_from_slice(char.encode_utf8(&mut utf8).as_bytes()),
+        }
+    }
+}
+
+fn is_unsafe_to_show(char: char) -> bool {
+    char.is_control()
+        || matches!(char,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// [`push_terminal_text`] as a string, for messages.
+pub fn terminal_text(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    push_terminal_text(&mut out, text);
+    String::from_utf8(out).unwrap_or_default()
+}
+
+fn number(bytes: &[u8], style: ValueStyle) -> Option<String> {
+    Some(match style {
+        ValueStyle::I32 => i32::from_be_bytes(bytes.try_into().ok()?).to_string(),
+        ValueStyle::I64 => i64::from_be_bytes(bytes.try_into().ok()?).to_string(),
+        ValueStyle::F64 => {
+            let value = f64::from_be_bytes(bytes.try_into().ok()?);
+            // JSON has no infinities and no NaN: those are shown as bytes.
+            value.is_finite().then(|| format!("{value:?}"))?
+        }
+        _ => return None,
+    })
+}
+
+fn is_json(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
+}
+
+/// JSON may hold line breaks between its tokens; a row may not.
+fn push_json_line(out: &mut Vec<u8>, json: &[u8]) {
+    out.extend(json.iter().map(|&byte| if byte < 0x20 { b' ' } else { byte }));
+}
+
+fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'?');
+    out.extend(bytes.iter().flat_map(|&byte| [digit(byte >> 4), digit(byte & 0xf)]));
+}
+
+fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(BASE64.encode(bytes).as_bytes());
+}
+
+fn hyphenated(uuid: [u8; 16]) -> String {
+    let mut hex = Vec::with_capacity(36);
+    for (index, byte) in uuid.into_iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            hex.push(b'-');
+        }
+        push_hex(&mut hex, &[byte]);
+    }
+    String::from_utf8(hex).unwrap_or_default()
+}
+
+/// A size in binary units, as people read it.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut unit = 0;
+    let mut left = bytes;
+    while left >= 1024 * 10 && unit + 1 < UNITS.len() {
+        left /= 1024;
+        unit += 1;
+    }
+    let name = UNITS.get(unit).copied().unwrap_or_default();
+    if left >= 1024 && unit + 1 < UNITS.len() {
+        let tenths = left * 10 / 1024;
+        let name = UNITS.get(unit + 1).copied().unwrap_or_default();
+        return format!("{}.{} {name}", tenths / 10, tenths % 10);
+    }
+    format!("{left} {name}")
+}
+
+/// A count with thousands separators.
+pub fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(bytes: &[u8], style: ValueStyle) -> String {
+        let mut out = Vec::new();
+        push_json_value(&mut out, bytes, style);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn text(bytes: &[u8], style: ValueStyle) -> String {
+        let mut out = Vec::new();
+        push_text_value(&mut out, bytes, style);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn json_text_reads_back_as_the_same_text() {
+        let every_char: String = (0u32..0x500).filter_map(char::from_u32).collect();
+        let read: String =
+            serde_json::from_str(&json(every_char.as_bytes(), ValueStyle::Auto)).unwrap();
+        assert_eq!(read, every_char);
+        assert_eq!(json(b"a\"b\\\n\x01", ValueStyle::Auto), r#""a\"b\\\n\u0001""#);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text() {
+        assert_eq!(json(&[0xff, 0x00], ValueStyle::Auto), r#"{"base64":"/wA="}"#);
+        assert_eq!(text(&[0xff, 0x00], ValueStyle::Auto), "0xff00");
+        assert_eq!(text(b"null", ValueStyle::Auto), "\"null\"");
+        assert_eq!(text(b"a\"b", ValueStyle::Auto), "\"a\\\"b\"");
+        assert_eq!(text(b"{\"a\":1}", ValueStyle::Auto), "{\"a\":1}");
+        assert_eq!(text(b"", ValueStyle::Auto), "\"\"");
+    }
+
+    #[test]
+    fn styles() {
+        assert_eq!(json(&[0, 0, 0, 7], ValueStyle::I32), "7");
+        assert_eq!(json(&7i64.to_be_bytes(), ValueStyle::I64), "7");
+        assert_eq!(json(&1.5f64.to_be_bytes(), ValueStyle::F64), "1.5");
+        assert_eq!(json(&f64::NAN.to_be_bytes(), ValueStyle::F64), r#"{"base64":"f/gAAAAAAAA="}"#);
+        assert_eq!(json(b"abc", ValueStyle::I32), "\"abc\"");
+        assert_eq!(json(b"{\"a\":\n1}", ValueStyle::Json), "{\"a\": 1}");
+        assert_eq!(json(b"{\"a\":", ValueStyle::Json), "\"{\\\"a\\\":\"");
+        assert_eq!(json(&[0x12; 16], ValueStyle::Uuid), "\"12121212-1212-1212-1212-121212121212\"");
+        assert_eq!(json(&[1, 0xab], ValueStyle::Hex), "\"01ab\"");
+    }
+
+    #[test]
+    fn nothing_reaches_a_terminal_that_it_would_act_on() {
+        assert_eq!(
+            text("\x1b[31m\u{202e}\u{9b}x".as_bytes(), ValueStyle::Auto),
+            "\\u{1b}[31m\\u{202e}\\u{9b}x"
+        );
+        assert_eq!(text(b"a\nb", ValueStyle::Auto), "\"a\\nb\"");
+    }
+
+    #[test]
+    fn people_read_sizes_counts_and_times() {
+        assert_eq!(size(0), "0 B");
+        assert_eq!(size(1023), "1023 B");
+        assert_eq!(size(1024), "1.0 KiB");
+        assert_eq!(size(1_181_116_006), "1.0 GiB");
+        assert_eq!(size(640_679_936), "611 MiB");
+        assert_eq!(count(1_620_000), "1,620,000");
+        assert_eq!(timestamp(1_700_000_000_123), "2023-11-14T22:13:20.123Z");
+        assert_eq!(timestamp(-1), "-");
+        assert_eq!(timestamp(i64::MAX), "9223372036854775807");
+    }
+}

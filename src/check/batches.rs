@@ -1,0 +1,66 @@
+//! Judges single batches: what the walk of a log came upon becomes findings.
+
+use super::finding::{Finding, Problem};
+use crate::format::{Batch, FormatError, Offset, Position};
+use crate::log::runs::{Damage, DamageKind};
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// What has to be known about a `.log` to judge what is in it.
+#[derive(Clone, Debug)]
+pub struct LogContext {
+    /// The file, as findings name it.
+    pub file: PathBuf,
+    /// True when a later segment follows.
+    pub is_sealed: bool,
+    /// True when a broker is at work in its log dir.
+    pub is_live: bool,
+}
+
+/// What is wrong with bytes that no batch proves.
+#[must_use]
+pub fn damage_finding(context: &LogContext, damage: &Damage<'_>) -> Finding {
+    let (sealed, live) = (context.is_sealed, context.is_live && !context.is_sealed);
+    let problem = match damage.kind {
+        DamageKind::Checksum { stored, computed } => Problem::BatchCrc { stored, computed },
+        DamageKind::Length { stored, fits } => Problem::BatchLength { stored, fits },
+        DamageKind::Magic { magic } => Problem::BatchMagic { magic },
+        DamageKind::CutOff { .. } if live => Problem::GrowingTail,
+        DamageKind::CutOff { needed } => Problem::TornTail { needed, sealed },
+        DamageKind::Zeros => Problem::PreallocatedTail { sealed },
+        DamageKind::Unclaimed => Problem::UnclaimedBytes,
+        DamageKind::Limit { limit, allowed } => Problem::Limit { limit, allowed },
+    };
+    let offsets = damage.batch.as_ref().and_then(offsets_of);
+    finding(context, damage.range.clone(), offsets, problem)
+}
+
+/// Why the records of a batch could not be read to the end.
+#[must_use]
+pub fn records_finding(context: &LogContext, batch: &Batch<'_>, error: FormatError) -> Finding {
+    let problem = Problem::of_records(error.kind);
+    finding(context, batch.position()..batch.end(), offsets_of(batch), problem)
+}
+
+/// A control record that does not read as one.
+#[must_use]
+pub fn control_finding(context: &LogContext, batch: &Batch<'_>, error: FormatError) -> Finding {
+    let problem = Problem::ControlRecord { error: error.kind };
+    finding(context, batch.position()..batch.end(), offsets_of(batch), problem)
+}
+
+fn finding(
+    context: &LogContext,
+    range: Range<Position>,
+    offsets: Option<(Offset, Offset)>,
+    problem: Problem,
+) -> Finding {
+    Finding { file: context.file.clone(), range, offsets, problem }
+}
+
+/// First and last offset as the header says; a damaged one may say nonsense.
+fn offsets_of(batch: &Batch<'_>) -> Option<(Offset, Offset)> {
+    let last = batch.last_offset();
+    let first = batch.known_base_offset().unwrap_or(last);
+    (first.0 >= 0 && first <= last).then_some((first, last))
+}

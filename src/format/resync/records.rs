@@ -1,0 +1,135 @@
+//! The frames of uncompressed records, walked without their batch: what a payload says about the
+//! bytes inside it when the header before it is gone.
+//!
+//! A batch inside a record's value is one that somebody archived, not one of the log's own. Three
+//! walks tell: from the front of the damaged batch, from the length right before the value, and
+//! from the end of the value to where a batch begins.
+
+use super::Spare;
+use crate::format::Cursor;
+use crate::format::Position;
+use std::ops::Range;
+
+/// A record's fixed parts take six bytes behind its length.
+const BODY_MINIMUM: usize = 6;
+/// How many headers of a record are looked at; the rest is believed.
+const HEADERS: i32 = 64;
+const UNKNOWN: usize = usize::MAX;
+/// How far before a value its record may begin: lengths, deltas and a key.
+const BEFORE_VALUE: usize = 160;
+
+/// Where a record's value lies and where the record ends, maybe behind the window.
+#[derive(Clone, Debug)]
+pub(super) struct Frame {
+    pub value: Range<usize>,
+    pub end: usize,
+}
+
+/// The record that begins at `at`, if all of its lengths agree with each other.
+pub(super) fn frame(bytes: &[u8], at: usize) -> Option<Frame> {
+    let mut cursor = Cursor::new(bytes.get(at..)?, Position(0));
+    let length = usize::try_from(cursor.varint().ok()?).ok().filter(|&n| n >= BODY_MINIMUM)?;
+    let end = at + cursor.consumed() + length;
+    if cursor.u8().ok()? != 0 {
+        return None;
+    }
+    cursor.varlong().ok()?;
+    let offset_delta = cursor.varint().ok()?;
+    let key = cursor.varint().ok()?;
+    if offset_delta < 0 || key < -1 {
+        return None;
+    }
+    cursor.take(usize::try_from(key).unwrap_or(0)).ok()?;
+    let value_length = cursor.varint().ok().filter(|&n| n >= -1)?;
+    let start = at + cursor.consumed();
+    let value = start..start + usize::try_from(value_length).unwrap_or(0);
+    let fits = match bytes.get(value.end..end) {
+        Some(headers) => {
+            headers_end(headers).is_some_and(|end| end == headers.len() || end == UNKNOWN)
+        }
+        None => value.end < end,
+    };
+    fits.then_some(Frame { value, end })
+}
+
+/// How many bytes the count of headers and the headers at the front of `bytes` take; `UNKNOWN`
+/// with more headers than are looked at.
+fn headers_end(bytes: &[u8]) -> Option<usize> {
+    let mut cursor = Cursor::new(bytes, Position(0));
+    let count = cursor.varint().ok().filter(|&count| count >= 0)?;
+    for _ in 0..count.min(HEADERS) {
+        let key = usize::try_from(cursor.varint().ok()?).ok()?;
+        cursor.take(key).ok()?;
+        let value = cursor.varint().ok().filter(|&n| n >= -1)?;
+        cursor.take(usize::try_from(value).unwrap_or(0)).ok()?;
+    }
+    Some(if count > HEADERS { UNKNOWN } else { cursor.consumed() })
+}
+
+/// Where the `count` records from `at` on end.
+pub(super) fn end_of(bytes: &[u8], mut at: usize, count: i32, spare: &mut Spare) -> Option<usize> {
+    for _ in 0..count {
+        if !spare.spend(Spare::RECORD) {
+            return None;
+        }
+        at = frame(bytes, at)?.end;
+    }
+    Some(at)
+}
+
+/// A walk over the records of one payload that only goes forward.
+pub(super) struct RecordWalk {
+    at: usize,
+    broken: bool,
+}
+
+impl RecordWalk {
+    /// Begins with the record at `at`.
+    pub(super) fn new(at: usize) -> Self {
+        Self { at, broken: false }
+    }
+
+    /// The end of the value that holds all of `range`; asked with ascending ranges.
+    pub(super) fn value_around(
+        &mut self,
+        bytes: &[u8],
+        range: &Range<usize>,
+        spare: &mut Spare,
+    ) -> Option<usize> {
+        while !self.broken && self.at < range.start {
+            match frame(bytes, self.at) {
+                Some(frame) if frame.end > range.start => {
+                    let inside = frame.value.start <= range.start && range.end <= frame.value.end;
+                    return inside.then_some(frame.value.end);
+                }
+                Some(frame) if spare.spend(Spare::RECORD) => self.at = frame.end,
+                _ => self.broken = true,
+            }
+        }
+        None
+    }
+}
+
+/// The end of the value that begins exactly where `range` does and holds all of it, if a record
+/// that agrees with itself stands around it.
+pub(super) fn value_at(bytes: &[u8], range: &Range<usize>) -> Option<usize> {
+    let first = range.start.saturating_sub(BEFORE_VALUE);
+    (first..range.start)
+        .filter_map(|at| frame(bytes, at))
+        .find(|frame| frame.value.start == range.start && range.end <= frame.value.end)
+        .map(|frame| frame.value.end)
+}
+
+/// Where records end that begin behind the headers at `at`: the rest of a record whose value ends
+/// there, and the records behind it.
+pub(super) fn end_of_rest(bytes: &[u8], at: usize, spare: &mut Spare) -> Option<usize> {
+    let headers = headers_end(bytes.get(at..)?).filter(|&end| end != UNKNOWN)?;
+    let mut at = at + headers;
+    while let Some(frame) = frame(bytes, at).filter(|frame| frame.end <= bytes.len()) {
+        if !spare.spend(Spare::RECORD) {
+            return None;
+        }
+        at = frame.end;
+    }
+    Some(at)
+}

@@ -1,0 +1,376 @@
+//! One search: from a damage to the next batch of the log's own.
+
+use super::candidate::{Bounds, Candidate, Seal, i32_at, is_cut_off, resembles_batch};
+use super::records::{self, RecordWalk};
+use super::{Damage, DamageKind, LOOKAHEAD, Next, Resync, Spare};
+use crate::format::batch::{LOG_OVERHEAD, MINIMUM_LENGTH};
+use crate::format::batch_v2::HeaderV2;
+
+/// How many damaged batches in a row are followed by their lengths.
+const ROW_BATCHES: usize = 16;
+/// How many suspect chains one search keeps.
+const SUSPECTS: usize = 64;
+
+pub(super) struct Search<'r, 'a> {
+    resync: &'r mut Resync<'a>,
+    bounds: &'r Bounds,
+    bytes: &'a [u8],
+    from: usize,
+    /// The damaged batch's own checksums, as magic 2 and as 0 or 1.
+    seals: [Option<Seal>; 2],
+    /// Its header, if that looks sound.
+    head: Option<Candidate>,
+    /// Where its length says it ends.
+    claim: Option<usize>,
+    /// Its records, if it is an uncompressed batch of magic 2.
+    records: RecordWalk,
+}
+
+/// Batches that prove themselves end to end.
+#[derive(Clone, Debug)]
+struct Chain {
+    start: usize,
+    first_end: usize,
+    end: usize,
+    base: i64,
+    last: i64,
+    ending: Ending,
+}
+
+/// How a chain ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// At the end of the file, at a damaged batch whose length leads on, or it is long enough.
+    Holds,
+    /// With the beginning of a batch that goes on behind the end of the file.
+    CutOff,
+    /// With the window.
+    Window,
+    /// With bytes that do not resemble a batch.
+    Breaks,
+    /// Before a batch whose offsets come before those of the chain.
+    GoesBack,
+    /// With the value of the message that holds it.
+    Value,
+    /// Where the damaged batch's own checksum agrees.
+    OwnEnd(i8),
+}
+
+/// How a scan ends.
+enum Scan {
+    /// Where the damaged batch's own checksum agrees.
+    OwnEnd(usize, i8),
+    /// With a chain that holds.
+    Settled(Chain),
+    /// At the horizon, with the supply, or at the end of the window.
+    Stopped,
+}
+
+impl<'r, 'a> Search<'r, 'a> {
+    pub(super) fn new(resync: &'r mut Resync<'a>, bounds: &'r Bounds, from: usize) -> Self {
+        let bytes = resync.bytes;
+        let length = i32_at(bytes, from + 8).filter(|&length| length >= MINIMUM_LENGTH);
+        Self {
+            resync,
+            bounds,
+            bytes,
+            from,
+            seals: [Seal::v2(bytes, from), Seal::legacy(bytes, from)],
+            head: Candidate::at(bytes, from).filter(|head| head.fits(bounds)),
+            claim: length.map(|length| from + LOG_OVERHEAD + length.unsigned_abs() as usize),
+            records: RecordWalk::new(from + HeaderV2::BYTES),
+        }
+    }
+
+    pub(super) fn run(mut self) -> Damage {
+        if self.resync.reaches_end && self.resync.zeros_from <= self.from {
+            return self.answer(self.bytes.len(), DamageKind::Zeros);
+        }
+        let ends = [self.claim, self.records_end()];
+        for end in ends.into_iter().flatten() {
+            if let Some(magic) = self.own_end(end) {
+                return self.answer(end, DamageKind::Framing { magic });
+            }
+        }
+        let landing = self.landing();
+        match landing.as_ref().map(|chain| (chain.end, chain.ending)) {
+            Some((end, Ending::OwnEnd(magic))) => self.answer(end, DamageKind::Framing { magic }),
+            Some((_, Ending::Holds)) => self.confirm_claim(),
+            _ => self.look_for_chains(landing),
+        }
+    }
+
+    fn answer(&mut self, end: usize, kind: DamageKind) -> Damage {
+        let next = match Candidate::at(self.bytes, end) {
+            _ if end >= self.bytes.len() && self.resync.reaches_end => Next::EndOfFile,
+            _ if end >= self.bytes.len() => Next::NeedMore,
+            Some(batch) if self.resync.proves(&batch) => Next::Proved,
+            _ => Next::Unproved,
+        };
+        let damaged = self.resync.position_of(self.from)..self.resync.position_of(end);
+        Damage { damaged, next, kind }
+    }
+
+    /// The magic under which the damaged batch's own checksum agrees if it ends at `end`.
+    fn own_end(&mut self, end: usize) -> Option<i8> {
+        let Self { resync, seals, from, .. } = self;
+        let mut seals = seals.iter().flatten();
+        let room = |seal: &&Seal| end >= *from + seal.minimum_size();
+        seals.find(|seal| room(seal) && resync.agrees(seal, end)).map(|seal| seal.magic)
+    }
+
+    /// Where the records end that the damaged header counts, if they are not compressed.
+    fn records_end(&mut self) -> Option<usize> {
+        let header = HeaderV2::at_front(self.bytes.get(self.from..)?)?;
+        let (attributes, count) = (header.attributes.get(), header.records_count.get());
+        let at = self.from + HeaderV2::BYTES;
+        let plain = attributes & 0b111 == 0;
+        plain.then(|| records::end_of(self.bytes, at, count, &mut self.resync.spare)).flatten()
+    }
+
+    /// The chain that the damaged length leads to.
+    fn landing(&mut self) -> Option<Chain> {
+        let start = self.claim.filter(|&claim| claim <= self.bytes.len())?;
+        let nothing = Chain {
+            start,
+            first_end: start,
+            end: start,
+            base: i64::MAX,
+            last: i64::MAX,
+            ending: Ending::Holds,
+        };
+        match (self.row(start), Candidate::at(self.bytes, start)) {
+            (Ok(proved), first) => {
+                let (base, last) = first.map_or((proved.base, proved.last), |c| (c.base, c.last));
+                Some(Chain { start, base, last, ..self.follow(&proved) })
+            }
+            (Err(ending), Some(first)) => {
+                let Candidate { end, base, last, .. } = first;
+                Some(Chain { start, first_end: end, end, base, last, ending })
+            }
+            (Err(ending), None) if start == self.bytes.len() => Some(Chain { ending, ..nothing }),
+            // The zeros of a preallocated file: a claim on them is easy to get by chance.
+            (Err(Ending::Holds), None) => Some(Chain { ending: Ending::CutOff, ..nothing }),
+            (Err(_), None) => None,
+        }
+    }
+
+    /// The first batch from `at` on that proves itself, where damaged ones are stepped over by
+    /// their lengths; or how that ends.
+    fn row(&mut self, mut at: usize) -> Result<Candidate, Ending> {
+        let (length, reaches_end) = (self.bytes.len(), self.resync.reaches_end);
+        let cut = if reaches_end { Ending::CutOff } else { Ending::Window };
+        for _ in 0..ROW_BATCHES {
+            if at == length {
+                return Err(if reaches_end { Ending::Holds } else { Ending::Window });
+            }
+            if reaches_end && at >= self.resync.zeros_from {
+                return Err(Ending::Holds);
+            }
+            match Candidate::at(self.bytes, at) {
+                Some(batch) if !batch.is_whole(length) => return Err(cut),
+                Some(batch) if self.resync.proves(&batch) => return Ok(batch),
+                Some(batch) => at = batch.end,
+                None if length - at < HeaderV2::BYTES && !reaches_end => return Err(cut),
+                None if is_cut_off(self.bytes, at, self.bounds) => return Err(cut),
+                None => return Err(Ending::Breaks),
+            }
+        }
+        Err(Ending::Holds)
+    }
+
+    /// The chain that begins with `first`, which proves itself.
+    fn follow(&mut self, first: &Candidate) -> Chain {
+        let Candidate { start, end, base, last, .. } = *first;
+        let mut chain = Chain { start, first_end: end, end, base, last, ending: Ending::Holds };
+        let value_end = self.legacy_value_end(start);
+        chain.ending = loop {
+            if let Some(magic) = self.own_end(chain.end) {
+                break Ending::OwnEnd(magic);
+            }
+            if Some(chain.end) == value_end {
+                break Ending::Value;
+            }
+            if chain.end - start >= LOOKAHEAD || !self.resync.spare.spend(Spare::LINK) {
+                break Ending::Holds;
+            }
+            match self.row(chain.end) {
+                Ok(link) if link.start != chain.end => break Ending::Holds,
+                Ok(link) if link.base <= last && link.fits(self.bounds) => break Ending::GoesBack,
+                Ok(link) => {
+                    chain.end = link.end;
+                    chain.last = chain.last.max(link.last);
+                }
+                Err(ending) => break ending,
+            }
+        };
+        chain
+    }
+
+    /// Where the value of a message of magic 0 or 1 ends if it begins at `start`: it is the last
+    /// field, so that a chain inside it can go on seamlessly behind it.
+    fn legacy_value_end(&self, start: usize) -> Option<usize> {
+        let length = i32_at(self.bytes, start.checked_sub(4)?)?;
+        usize::try_from(length).ok().and_then(|length| start.checked_add(length))
+    }
+
+    /// The length leads to a chain that holds. What lies between belongs to the damaged batch, but
+    /// if its own checksum agrees earlier then the length is what is damaged.
+    fn confirm_claim(&mut self) -> Damage {
+        let claim = self.claim.unwrap_or(self.from);
+        for at in self.from + 1..claim {
+            if let Some(magic) = self.own_end_before_batch(at) {
+                return self.answer(at, DamageKind::Framing { magic });
+            }
+        }
+        self.answer(claim, DamageKind::Checksum)
+    }
+
+    fn own_end_before_batch(&mut self, at: usize) -> Option<i8> {
+        self.resync.work.positions += 1;
+        if resembles_batch(self.bytes, at) { self.own_end(at) } else { None }
+    }
+
+    /// Chains behind the damage, until one holds; then the first one that nothing contradicts.
+    /// `landing` is what the length leads to, a chain that does not hold.
+    fn look_for_chains(&mut self, mut landing: Option<Chain>) -> Damage {
+        let length = self.bytes.len();
+        let claimed = self.claim.unwrap_or(self.from).min(length) - self.from;
+        let (mut at, mut horizon) = (self.from + 1, self.from + claimed.max(LOOKAHEAD));
+        loop {
+            let mut suspects = Vec::new();
+            let settled = match self.scan(&mut at, horizon, landing.is_some(), &mut suspects) {
+                Scan::OwnEnd(end, magic) => {
+                    return self.answer(end, DamageKind::Framing { magic });
+                }
+                Scan::Settled(chain) => Some(chain),
+                Scan::Stopped => None,
+            };
+            if at >= length && settled.is_none() && !self.resync.reaches_end {
+                return self.to_the_end();
+            }
+            if let Some(damage) = self.decide(landing.take(), &suspects, settled.as_ref()) {
+                return damage;
+            }
+            if at >= length {
+                return self.to_the_end();
+            }
+            horizon = at + LOOKAHEAD;
+        }
+    }
+
+    /// Looks at positions from `at` on, up to a chain that holds. As long as there is a doubtful
+    /// answer the way is paid from the supply, and ends at the horizon.
+    fn scan(
+        &mut self,
+        at: &mut usize,
+        horizon: usize,
+        landing: bool,
+        suspects: &mut Vec<Chain>,
+    ) -> Scan {
+        while *at < self.bytes.len() {
+            let full = *at >= horizon || suspects.len() == SUSPECTS;
+            let doubtful = landing || !suspects.is_empty();
+            if doubtful && (full || !self.resync.spare.spend(Spare::POSITION)) {
+                return Scan::Stopped;
+            }
+            if let Some(magic) = self.own_end_before_batch(*at) {
+                return Scan::OwnEnd(*at, magic);
+            }
+            let Some(batch) = self.batch_at(*at) else {
+                *at += 1;
+                continue;
+            };
+            let chain = self.follow(&batch);
+            *at = chain.end;
+            match chain.ending {
+                Ending::OwnEnd(magic) => return Scan::OwnEnd(chain.end, magic),
+                Ending::Value => {}
+                ending => match self.value_around(&chain) {
+                    Some(value_end) => *at = value_end,
+                    None if ending == Ending::Holds => return Scan::Settled(chain),
+                    None => suspects.push(chain),
+                },
+            }
+        }
+        let length = self.bytes.len();
+        self.own_end(length).map_or(Scan::Stopped, |magic| Scan::OwnEnd(length, magic))
+    }
+
+    /// The batch at `at` that fits the bounds and proves itself.
+    fn batch_at(&mut self, at: usize) -> Option<Candidate> {
+        let batch = Candidate::at(self.bytes, at)?;
+        (batch.fits(self.bounds) && self.resync.proves(&batch)).then_some(batch)
+    }
+
+    /// The end of the record value that holds the first batch of `chain`.
+    fn value_around(&mut self, chain: &Chain) -> Option<usize> {
+        let first = chain.start..chain.first_end;
+        let spare = &mut self.resync.spare;
+        let around = self.records.value_around(self.bytes, &first, spare);
+        around
+            .or_else(|| records::value_at(self.bytes, &first))
+            .map(|end| end.min(self.bytes.len()))
+    }
+
+    /// The claim or the first suspect that nothing contradicts, or else the chain that holds.
+    fn decide(
+        &mut self,
+        landing: Option<Chain>,
+        suspects: &[Chain],
+        settled: Option<&Chain>,
+    ) -> Option<Damage> {
+        let earlier = |own: &Chain, other: &Chain| own.start < other.start;
+        if let Some(landing) = landing
+            && !settled.is_some_and(|own| earlier(own, &landing))
+            && !self.contradicted(&landing, settled)
+        {
+            return Some(self.answer(landing.start, DamageKind::Checksum));
+        }
+        for chain in suspects {
+            if !self.contradicted(chain, settled) {
+                return Some(self.answer(chain.start, DamageKind::Unclaimed));
+            }
+        }
+        settled.map(|chain| self.answer(chain.start, DamageKind::Unclaimed))
+    }
+
+    /// True when a chain that does not hold cannot be the log's own. `settled` is a chain that
+    /// holds.
+    fn contradicted(&mut self, chain: &Chain, settled: Option<&Chain>) -> bool {
+        let Bounds { last_proved, .. } = *self.bounds;
+        let goes_back = chain.ending == Ending::GoesBack
+            || last_proved.is_some_and(|proved| chain.base <= proved.0)
+            || settled.is_some_and(|own| own.start >= chain.end && own.base <= chain.last);
+        goes_back
+            || self.head.is_some_and(|head| self.belongs_to(&head, chain, settled))
+            || self.records_lead_on(chain.end)
+    }
+
+    /// True when the rest of a record and then records lead from `at` exactly to a batch that
+    /// proves itself or to the end of the file: then `at` is inside a batch.
+    fn records_lead_on(&mut self, at: usize) -> bool {
+        match records::end_of_rest(self.bytes, at, &mut self.resync.spare) {
+            Some(end) if end == self.bytes.len() => self.resync.reaches_end,
+            Some(end) => {
+                let batch = Candidate::at(self.bytes, end);
+                batch.is_some_and(|batch| self.resync.proves(&batch))
+            }
+            None => false,
+        }
+    }
+
+    /// True when a sound header claims the bytes of the chain, or its offsets: unless these are
+    /// damaged too, as what follows tells.
+    fn belongs_to(&self, head: &Candidate, chain: &Chain, settled: Option<&Chain>) -> bool {
+        let cut_off = self.resync.reaches_end && !head.is_whole(self.bytes.len());
+        let believable = settled.is_none_or(|own| own.base > head.last);
+        (cut_off && settled.is_none()) || (believable && chain.base <= head.last)
+    }
+
+    fn to_the_end(&mut self) -> Damage {
+        let cut_off = self.resync.reaches_end && is_cut_off(self.bytes, self.from, self.bounds);
+        let kind = if cut_off { DamageKind::CutOff } else { DamageKind::Unclaimed };
+        self.answer(self.bytes.len(), kind)
+    }
+}

@@ -1,0 +1,458 @@
+//! A `.log` walked from piece to piece: batches that prove themselves, and the ranges of bytes
+//! that none proves; and cut into runs that can be walked at the same time.
+//!
+//! ```text
+//!   | batch | batch | batch |..damaged..| batch | batch |000000000000|
+//!   '---- proved -----------'  Damage   '--- proved ----' Damage: zeros to the end
+//!   '--------- run --------------'------ run ------------------------'
+//! ```
+//!
+//! A batch proves itself by its checksum. Behind damage the walk goes on at the next batch that
+//! does; which that is, `format::resync` finds out. Every byte is in exactly one piece.
+
+use super::FileBytes;
+use crate::error::Result;
+use crate::format::batch::{LOG_OVERHEAD, PREFIX_BYTES};
+use crate::format::resync::{self, Next, Resync};
+use crate::format::{Batch, Cursor, FormatErrorKind, Offset, Position};
+use crate::limits::Limits;
+use std::collections::VecDeque;
+use std::ops::Range;
+
+pub use crate::format::resync::Bounds;
+
+/// About how many bytes of whole batches make a run.
+pub const RUN_BYTES: u64 = 4 << 20;
+
+/// How much of a file that is not mapped is read at a time.
+const WINDOW_BYTES: usize = 1 << 20;
+
+/// How much of a file is looked at first to find out how a damage ends.
+const RESYNC_WINDOW_BYTES: usize = 8 << 20;
+
+/// The most damages that are found out together.
+const DAMAGES_AHEAD: usize = 4096;
+
+/// What the walk comes upon.
+#[derive(Debug)]
+pub enum Piece<'w> {
+    /// A batch whose stored and computed checksum agree.
+    Proved(Batch<'w>),
+    /// Bytes that no batch proves.
+    Damaged(Damage<'w>),
+}
+
+/// Bytes that no batch proves.
+#[derive(Debug)]
+pub struct Damage<'w> {
+    /// Where they are.
+    pub range: Range<Position>,
+    /// What is known about them.
+    pub kind: DamageKind,
+    /// The batch whose frame they are, where it is whole and something proves where it ends.
+    pub batch: Option<Batch<'w>>,
+}
+
+/// What is known about bytes that no batch proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DamageKind {
+    /// One batch, whole by its length, whose checksum differs.
+    Checksum {
+        /// As the batch says.
+        stored: u32,
+        /// As its bytes give.
+        computed: u32,
+    },
+    /// A batch's length cannot be right.
+    Length {
+        /// The length field.
+        stored: i32,
+        /// The length under which the batch's own checksum agrees.
+        fits: Option<i32>,
+    },
+    /// A batch of an unknown magic.
+    Magic {
+        /// The byte found.
+        magic: i8,
+    },
+    /// The end of the file is inside a batch, and no batch behind its beginning proves itself.
+    CutOff {
+        /// Bytes that the whole batch would have; `None` when its length is cut off as well.
+        needed: Option<u64>,
+    },
+    /// Zeros up to the end of the file.
+    Zeros,
+    /// None of these.
+    Unclaimed,
+    /// Larger than what is read into memory.
+    Limit {
+        /// The limit's name.
+        limit: &'static str,
+        /// Its value.
+        allowed: u64,
+    },
+}
+
+/// Cuts a `.log` into runs by hopping from header to header. A guess: lengths are not under the
+/// checksum, so the walk of a run tells where it really ends.
+#[derive(Clone, Debug)]
+pub struct Cutter {
+    position: u64,
+}
+
+/// A run, as far as headers tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// A [`Scanner`] of this range begins no batch at or behind its end.
+    pub range: Range<u64>,
+    /// False when no header tells where the next run begins: the walk of this one will.
+    pub is_end_known: bool,
+}
+
+impl Cutter {
+    /// Cuts from `position` on, at which a batch begins.
+    #[must_use]
+    pub fn new(position: u64) -> Self {
+        Self { position }
+    }
+
+    /// The next run; `None` at the end of the file, except that a file has one run at least:
+    /// `is_first` asks for it.
+    pub fn next(&mut self, file: &FileBytes, is_first: bool) -> Option<Cut> {
+        let start = self.position;
+        if file.is_stream() {
+            // It can be read only once, so nothing can be known ahead.
+            self.position = u64::MAX;
+            return is_first.then_some(Cut { range: 0..u64::MAX, is_end_known: true });
+        }
+        if start >= file.len() {
+            let empty = Cut { range: start..start, is_end_known: true };
+            return is_first.then_some(empty);
+        }
+        let mut buffer = Vec::new();
+        while self.position < file.len() && self.position - start < RUN_BYTES {
+            match size_at(file, self.position, &mut buffer) {
+                Some(size) => self.position += size,
+                None if self.position > start => break,
+                None => return Some(Cut { range: start..start + 1, is_end_known: false }),
+            }
+        }
+        Some(Cut { range: start..self.position, is_end_known: true })
+    }
+}
+
+/// The size of the batch at `position` as its header says, if it is possible.
+fn size_at(file: &FileBytes, position: u64, buffer: &mut Vec<u8>) -> Option<u64> {
+    let prefix = file.read(position, PREFIX_BYTES, buffer).ok()?;
+    let needed = match Batch::parse(prefix, Position(position)).err()?.kind {
+        FormatErrorKind::Truncated { needed, .. } if prefix.len() == PREFIX_BYTES => needed,
+        _ => return None,
+    };
+    (position + needed <= file.len()).then_some(needed)
+}
+
+/// Walks a range of a `.log`.
+pub struct Scanner<'f> {
+    file: &'f FileBytes,
+    position: u64,
+    stop: u64,
+    bounds: Bounds,
+    limits: Limits,
+    window: Window,
+    /// Damages ahead that were found out together.
+    known: VecDeque<resync::Damage>,
+}
+
+/// Bytes of a file that is not mapped, kept for the batches that follow.
+#[derive(Default)]
+struct Window {
+    at: u64,
+    bytes: Vec<u8>,
+    reaches_end: bool,
+}
+
+/// What begins at the position of a [`Scanner`].
+enum Step {
+    Proved { size: usize },
+    Unproved { computed: Option<u32> },
+    TooLarge,
+    End,
+}
+
+impl<'f> Scanner<'f> {
+    /// Walks the pieces that begin in `range`, at whose start a batch begins; the last one may end
+    /// behind it.
+    #[must_use]
+    pub fn new(file: &'f FileBytes, range: Range<u64>, bounds: Bounds, limits: Limits) -> Self {
+        let (window, known) = (Window::default(), VecDeque::new());
+        Self { file, position: range.start, stop: range.end, bounds, limits, window, known }
+    }
+
+    /// Where the next piece begins.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The next piece, `None` behind the last.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    #[allow(clippy::should_implement_trait)] // A piece borrows the scanner's window.
+    pub fn next(&mut self) -> Result<Option<Piece<'_>>> {
+        if self.position >= self.stop {
+            return Ok(None);
+        }
+        let start = self.position;
+        match self.step()? {
+            Step::End => Ok(None),
+            Step::Proved { size } => {
+                self.position += size as u64;
+                let batch = self.batch_at(start, size);
+                let last = batch.map(|batch| batch.last_offset());
+                self.bounds.last_proved = last.or(self.bounds.last_proved);
+                // It was parsed a moment ago.
+                Ok(self.batch_at(start, size).map(Piece::Proved))
+            }
+            Step::TooLarge => {
+                let allowed = self.limits.batch_bytes as u64;
+                let kind = DamageKind::Limit { limit: "batch_bytes", allowed };
+                self.damaged(start, start.saturating_add(allowed), kind)
+            }
+            Step::Unproved { computed } => {
+                let damage = self.damage_at(start)?;
+                let kind = self.kind(&damage, computed)?;
+                self.damaged(start, damage.damaged.end.0, kind)
+            }
+        }
+    }
+
+    fn damaged(&mut self, start: u64, end: u64, kind: DamageKind) -> Result<Option<Piece<'_>>> {
+        self.position = end;
+        let size = usize::try_from(end - start).unwrap_or(usize::MAX);
+        let is_framed = matches!(kind, DamageKind::Checksum { .. });
+        if is_framed {
+            self.fill(start, size)?;
+        }
+        let batch = if is_framed { self.batch_at(start, size) } else { None };
+        let range = Position(start)..Position(end);
+        Ok(Some(Piece::Damaged(Damage { range, kind, batch })))
+    }
+
+    /// Looks at what begins at the position, with enough of the file in the window.
+    fn step(&mut self) -> Result<Step> {
+        let mut wanted = PREFIX_BYTES;
+        loop {
+            let reaches_end = self.fill(self.position, wanted)?;
+            let bytes = self.bytes_at(self.position);
+            if bytes.is_empty() {
+                return Ok(Step::End);
+            }
+            match Batch::parse(bytes, Position(self.position)) {
+                Ok(batch) => {
+                    let computed = batch.compute_crc();
+                    if computed == batch.crc() {
+                        return Ok(Step::Proved { size: batch.size() });
+                    }
+                    return Ok(Step::Unproved { computed: Some(computed) });
+                }
+                Err(error) => match error.kind {
+                    FormatErrorKind::Truncated { needed, .. } if !reaches_end => {
+                        let needed = usize::try_from(needed).unwrap_or(usize::MAX);
+                        if needed > self.limits.batch_bytes {
+                            return Ok(Step::TooLarge);
+                        }
+                        wanted = needed;
+                    }
+                    _ => return Ok(Step::Unproved { computed: None }),
+                },
+            }
+        }
+    }
+
+    /// Makes sure that the window holds `wanted` bytes from `position` on, or all that are left;
+    /// true in that case. A window is read by what is there, not by what a length claims.
+    fn fill(&mut self, position: u64, wanted: usize) -> Result<bool> {
+        if self.file.whole().is_some() {
+            return Ok(true);
+        }
+        let window = &mut self.window;
+        let offset = position.checked_sub(window.at).and_then(|at| usize::try_from(at).ok());
+        let have = offset.and_then(|at| window.bytes.len().checked_sub(at)).unwrap_or(0);
+        if have >= wanted && have > 0 {
+            return Ok(window.reaches_end);
+        }
+        if offset.is_some() && window.reaches_end && have > 0 {
+            return Ok(true);
+        }
+        let length = wanted.max(WINDOW_BYTES);
+        let read = self.file.read(position, length, &mut window.bytes)?.len();
+        window.bytes.truncate(read);
+        (window.at, window.reaches_end) = (position, read < length);
+        Ok(window.reaches_end)
+    }
+
+    fn bytes_at(&self, position: u64) -> &[u8] {
+        let (bytes, at) = match self.file.whole() {
+            Some(whole) => (whole, 0),
+            None => (self.window.bytes.as_slice(), self.window.at),
+        };
+        let from = position.checked_sub(at).and_then(|from| usize::try_from(from).ok());
+        from.and_then(|from| bytes.get(from..)).unwrap_or_default()
+    }
+
+    fn batch_at(&self, position: u64, size: usize) -> Option<Batch<'_>> {
+        let bytes = self.bytes_at(position).get(..size)?;
+        Batch::parse(bytes, Position(position)).ok()
+    }
+
+    /// How the damage at `start` ends.
+    fn damage_at(&mut self, start: u64) -> Result<resync::Damage> {
+        while let Some(known) = self.known.pop_front() {
+            if known.damaged.start.0 == start {
+                return Ok(known);
+            }
+        }
+        let mut length = RESYNC_WINDOW_BYTES;
+        loop {
+            let reaches_end = self.fill_for_resync(start, length)?;
+            let bytes = self.bytes_at(start);
+            let window = bytes.get(..length).unwrap_or(bytes);
+            let reaches_end = reaches_end && window.len() == bytes.len();
+            let known = damages(window, Position(start), reaches_end, self.bounds);
+            let is_capped = self.file.whole().is_none() && length >= self.limits.batch_bytes;
+            match known.front() {
+                Some(first) if first.next != Next::NeedMore || is_capped => {
+                    let first = first.clone();
+                    self.known = known;
+                    self.known.pop_front();
+                    return Ok(first);
+                }
+                _ => length = length.saturating_mul(2),
+            }
+        }
+    }
+
+    fn fill_for_resync(&mut self, start: u64, length: usize) -> Result<bool> {
+        if self.file.whole().is_some() {
+            return Ok(true);
+        }
+        let read = self.file.read(start, length, &mut self.window.bytes)?.len();
+        self.window.bytes.truncate(read);
+        (self.window.at, self.window.reaches_end) = (start, read < length);
+        Ok(self.window.reaches_end)
+    }
+
+    /// What the damage is called, from what the search said and what stands at its beginning.
+    fn kind(&mut self, damage: &resync::Damage, computed: Option<u32>) -> Result<DamageKind> {
+        let start = damage.damaged.start.0;
+        self.fill(start, PREFIX_BYTES)?;
+        let prefix = Prefix::read(self.bytes_at(start));
+        let size = i64::try_from(damage.damaged.end.0 - start).unwrap_or(i64::MAX);
+        let fits = i32::try_from(size - LOG_OVERHEAD as i64).ok();
+        Ok(match (damage.kind, prefix) {
+            (resync::DamageKind::Zeros, _) => DamageKind::Zeros,
+            (resync::DamageKind::CutOff, prefix) => DamageKind::CutOff {
+                needed: prefix
+                    .and_then(|prefix| u64::try_from(prefix.length).ok())
+                    .map(|length| length + LOG_OVERHEAD as u64),
+            },
+            (_, None) => DamageKind::Unclaimed,
+            (resync::DamageKind::Framing { magic }, Some(prefix)) if magic != prefix.magic => {
+                DamageKind::Magic { magic: prefix.magic }
+            }
+            (resync::DamageKind::Framing { .. }, Some(prefix)) => {
+                DamageKind::Length { stored: prefix.length, fits }
+            }
+            (resync::DamageKind::Checksum, Some(prefix)) => match computed {
+                Some(computed) => {
+                    DamageKind::Checksum { stored: self.stored_crc(start, size), computed }
+                }
+                None => prefix.impossible(),
+            },
+            // Where an offset stands that the next batch may have, its header follows.
+            (resync::DamageKind::Unclaimed, Some(prefix)) if self.may_begin(prefix.offset) => {
+                prefix.impossible()
+            }
+            (resync::DamageKind::Unclaimed, Some(_)) => DamageKind::Unclaimed,
+        })
+    }
+
+    fn stored_crc(&self, start: u64, size: i64) -> u32 {
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        self.batch_at(start, size).map_or(0, |batch| batch.crc())
+    }
+
+    /// True when the next batch of the log may have this offset.
+    fn may_begin(&self, offset: Offset) -> bool {
+        let Bounds { last_proved, segment_base, next_segment_base } = self.bounds;
+        offset.0 >= 0
+            && last_proved.is_none_or(|last| offset > last)
+            && segment_base
+                .is_none_or(|base| offset >= base && offset.0 - base.0 <= i64::from(i32::MAX))
+            && next_segment_base.is_none_or(|next| offset < next)
+    }
+}
+
+/// The fields that batches of every magic begin with.
+#[derive(Clone, Copy)]
+struct Prefix {
+    offset: Offset,
+    length: i32,
+    magic: i8,
+}
+
+impl Prefix {
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let mut cursor = Cursor::new(bytes.get(..PREFIX_BYTES)?, Position(0));
+        let (offset, length) = (Offset(cursor.i64().ok()?), cursor.i32().ok()?);
+        let _epoch_or_crc = cursor.i32().ok()?;
+        Some(Self { offset, length, magic: cursor.i8().ok()? })
+    }
+
+    /// Which of the fields cannot be: the magic, else the length.
+    fn impossible(self) -> DamageKind {
+        if (0..=2).contains(&self.magic) {
+            DamageKind::Length { stored: self.length, fits: None }
+        } else {
+            DamageKind::Magic { magic: self.magic }
+        }
+    }
+}
+
+/// The damages of a window, in their order; the first begins where the window does. They are found
+/// out together, because a search keeps checksums of the whole window.
+fn damages(
+    window: &[u8],
+    position: Position,
+    reaches_end: bool,
+    mut bounds: Bounds,
+) -> VecDeque<resync::Damage> {
+    let mut resync = Resync::new(window, position, reaches_end);
+    let mut found = VecDeque::new();
+    let mut at = position;
+    while found.len() < DAMAGES_AHEAD {
+        let offset = usize::try_from(at.0 - position.0).unwrap_or(usize::MAX);
+        let rest = window.get(offset..).unwrap_or_default();
+        match Batch::parse(rest, at) {
+            _ if rest.is_empty() => break,
+            Ok(batch) if batch.compute_crc() == batch.crc() => {
+                bounds.last_proved = Some(batch.last_offset());
+                at = batch.end();
+            }
+            _ => {
+                let damage = resync.damage_at(at, &bounds);
+                let needs_more = damage.next == Next::NeedMore;
+                if needs_more && !found.is_empty() {
+                    break;
+                }
+                at = damage.damaged.end;
+                found.push_back(damage);
+                if needs_more {
+                    break;
+                }
+            }
+        }
+    }
+    found
+}
