@@ -1,4 +1,56 @@
-//! Kafka segment files, straight from a directory.
+//! Apache Kafka segment files, read straight from a directory: no broker, no JVM.
+//!
+//! This page is the project's architecture document.
+//!
+//! # The way data flows
+//!
+//! ```text
+//!  argv                                                    stdout
+//!   |                                                         ^
+//!   v                                                         |
+//!  bin/seg --> log ------> format views --> check -----> rows --> renderer
+//!    a file      names,      batches,         findings     text, JSON lines,
+//!    a command   bytes,      records,                      kafka-dump-log's text
+//!                runs        index entries
+//! ```
+//!
+//! Nothing flows back up. A command reads from top to bottom: open, compute, print.
+//!
+//! # Layers
+//!
+//! ```text
+//!   bin/seg --> check --> log --> format      error, limits, progress: anyone may use them
+//! ```
+//!
+//! | layer | what it is | never |
+//! |---|---|---|
+//! | [`format`] | bytes to values and back; pure | files, sockets, threads, printing |
+//! | [`log`] | reads disks: names, bytes, directories, runs, lookup | judging, threads |
+//! | [`check`] | judges: what the views describe becomes findings | changing a disk |
+//! | `bin/seg` | talks: arguments in, rows out | knowing the bytes |
+//!
+//! # Invariants
+//!
+//! Each is held by a type or by `tests/tidy.rs`.
+//!
+//! 1. `format` opens nothing, prints nothing, panics on nothing. Any bytes: bounded memory, linear
+//!    time, no recursion.
+//! 2. Only `log` reads files; nothing in the library changes one.
+//! 3. Above `format`, corruption is a [`check::Finding`]; it becomes an [`error::Error`] only where
+//!    the one thing asked for cannot be given.
+//! 4. No library function prints, or looks at a terminal, a clock or the environment unless that
+//!    is its job and its name says so.
+//! 5. Output does not depend on thread count, locale or terminal unless a flag says so.
+//! 6. `unsafe` stands in two named files only (`log/file_bytes.rs` maps, `bin/seg/sigbus.rs`
+//!    handles a signal), each with its proof. No global mutable state outside the signal handler.
+//! 7. Every byte of a `.log` is in exactly one piece of its walk: a proved batch or a damage.
+//! 8. Positions are `u64`, never assumed to fit 31 bits.
+//!
+//! # Where things go
+//!
+//! A new file kind: a view in `format`, its name in `log/names.rs`, its rows in `bin/seg/row.rs`
+//! and `bin/seg/dump/small.rs`. A new output field: `bin/seg/row.rs`, which holds all output names.
+//! A new problem: a variant in `check/finding.rs`. A new command: one file in `bin/seg`.
 
 pub mod check;
 pub mod error;

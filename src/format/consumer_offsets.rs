@@ -24,10 +24,10 @@ const GROUP_METADATA: i16 = 2;
 #[must_use]
 pub fn decode<'a>(key: &'a [u8], value: Option<&'a [u8]>) -> Decoded<'a> {
     let mut decoded = coordinator::decode(RECORD_TYPES, key, value);
-    if let Decoded::Record { record_type, value: Some(group), .. } = &mut decoded {
-        if record_type.id == GROUP_METADATA {
-            decode_members(&mut group.value);
-        }
+    if let Decoded::Record { record_type, value: Some(group), .. } = &mut decoded
+        && record_type.id == GROUP_METADATA
+    {
+        decode_members(&mut group.value);
     }
     decoded
 }

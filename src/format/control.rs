@@ -193,7 +193,8 @@ fn check_version(cursor: &Cursor<'_>, version: i16) -> Result<()> {
 }
 
 fn read_kraft<'a>(schema: &'static Schema, mut value: Cursor<'a>) -> Result<Value<'a>> {
-    let version = value.clone().i16()?.clamp(0, schema.last_version);
+    let mut first = value;
+    let version = first.i16()?.clamp(0, schema.last_version);
     Ok(schema::decode(schema, version, &mut value)?)
 }
 

@@ -85,7 +85,9 @@ pub enum Undecodable {
         version: i16,
     },
     /// A message that does not decode; the error's position counts from the start of the part.
-    #[error("Could not read record with version {version} from {part}'s buffer due to: {}.", error.kind)]
+    #[error("Could not read record with version {version} from {part}'s buffer due to: {}.",
+        error.kind
+    )]
     Message {
         /// The key's type or the value's version.
         version: i16,
@@ -245,7 +247,7 @@ pub(super) mod tests {
         while let Some((schema, depth)) = schemas.pop() {
             assert!(depth < 4, "{schema:?}");
             schemas.extend(schema.fields.iter().filter_map(|field| match field.kind() {
-                Kind::Struct(nested) | Kind::Array(Kind::Struct(nested)) => {
+                Kind::Struct(nested) | Kind::Array(&Kind::Struct(nested)) => {
                     Some((nested, depth + 1))
                 }
                 _ => None,

@@ -182,8 +182,11 @@ impl Checksum {
         let mut value = polynomial;
         for i in 0..=bits.div_ceil(stride) {
             let found = ahead.binary_search_by_key(&value, |&(value, _)| value);
-            if let Some(&(_, j)) = found.ok().and_then(|index| ahead.get(index)) {
-                return (i * stride).checked_sub(j).filter(|&k| k < bits);
+            let j = found.ok().and_then(|index| ahead.get(index)).map(|&(_, j)| j);
+            // Below 0 it is a power of the period before.
+            let k = j.and_then(|j| (i * stride).checked_sub(j));
+            if let Some(k) = k.filter(|&k| k < bits) {
+                return Some(k);
             }
             value = multiply(polynomial, value, x_to_stride);
         }

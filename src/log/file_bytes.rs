@@ -292,7 +292,7 @@ mod tests {
     use std::fs;
 
     fn pattern(length: usize) -> Vec<u8> {
-        (0..length).map(|at| (at % 251) as u8).collect()
+        (0..=250).cycle().take(length).collect()
     }
 
     #[test]

@@ -16,10 +16,14 @@
 //!    the checksum are damaged.
 //! 2. Its length leads to a chain of batches that holds, and everything in between is its own.
 //! 3. Batches that prove themselves, from front to back. A chain holds when it reaches the end of
-//!    the file, a damaged batch that leads on by its length, or [`LOOKAHEAD`] bytes. One that breaks
-//!    is suspect, and what comes behind it decides: it is inside a value when records stand around
-//!    it, when the bytes behind it are the rest of a record and lead to a batch, or when its offsets
-//!    do not fit between what is before and behind.
+//!    the file, a damaged batch that leads on by its length, or [`LOOKAHEAD`] bytes. One that
+//!    breaks is suspect, and what comes behind it decides: it is inside a value when records stand
+//!    around it, when the bytes behind it are the rest of a record and lead to a batch, or when its
+//!    offsets do not fit between what is before and behind.
+//!
+//! What no bytes can tell: a batch in a value whose offsets fit exactly, when the header of the
+//! batch around it, the lengths of the record around it and what follows in it are all gone, or
+//! compressed. Then it looks like one of the log's own.
 //!
 //! # Cost
 //!
@@ -194,8 +198,8 @@ impl Spare {
     const RECORD: u64 = 2;
 
     fn for_window(length: usize) -> Self {
-        let window = (length as u64).saturating_add(LOOKAHEAD as u64);
-        Self { left: window.saturating_mul(8), used: 0 }
+        let window = (length as u64).saturating_mul(2);
+        Self { left: window.saturating_add(8 * LOOKAHEAD as u64), used: 0 }
     }
 
     /// False when there is not as much left.

@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn agrees_with_reading_the_range() {
-        let bytes: Vec<u8> = (0..5_000_u32).map(|i| (i * i % 251) as u8).collect();
+        let bytes: Vec<u8> = (0..5_000_u32).map(|i| (i * i).to_be_bytes()[3]).collect();
         for checksum in [Checksum::Crc32c, Checksum::Crc32] {
             let mut prefixes = Prefixes::new(checksum, &bytes);
             for (start, end) in [(700, 700), (700, 5_000), (1_211, 1_212), (900, 4_000), (3, 9)] {

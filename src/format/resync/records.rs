@@ -8,6 +8,7 @@
 use super::Spare;
 use crate::format::Cursor;
 use crate::format::Position;
+use crate::format::batch_v2::HeaderV2;
 use std::ops::Range;
 
 /// A record's fixed parts take six bytes behind its length.
@@ -20,13 +21,30 @@ const BEFORE_VALUE: usize = 160;
 
 /// Where a record's value lies and where the record ends, maybe behind the window.
 #[derive(Clone, Debug)]
-pub(super) struct Frame {
-    pub value: Range<usize>,
-    pub end: usize,
+struct Frame {
+    value: Range<usize>,
+    end: usize,
+}
+
+impl Frame {
+    fn holds(&self, range: &Range<usize>) -> bool {
+        self.value.start <= range.start && range.end <= self.value.end
+    }
 }
 
 /// The record that begins at `at`, if all of its lengths agree with each other.
-pub(super) fn frame(bytes: &[u8], at: usize) -> Option<Frame> {
+fn frame(bytes: &[u8], at: usize) -> Option<Frame> {
+    frame_before_value(bytes, at).filter(|frame| match bytes.get(frame.value.end..frame.end) {
+        Some(headers) => {
+            headers_end(headers).is_some_and(|end| end == headers.len() || end == UNKNOWN)
+        }
+        None => true,
+    })
+}
+
+/// The record that begins at `at`, if all that stands before its value's bytes agrees. What stands
+/// behind may be damaged, or shifted.
+fn frame_before_value(bytes: &[u8], at: usize) -> Option<Frame> {
     let mut cursor = Cursor::new(bytes.get(at..)?, Position(0));
     let length = usize::try_from(cursor.varint().ok()?).ok().filter(|&n| n >= BODY_MINIMUM)?;
     let end = at + cursor.consumed() + length;
@@ -43,13 +61,7 @@ pub(super) fn frame(bytes: &[u8], at: usize) -> Option<Frame> {
     let value_length = cursor.varint().ok().filter(|&n| n >= -1)?;
     let start = at + cursor.consumed();
     let value = start..start + usize::try_from(value_length).unwrap_or(0);
-    let fits = match bytes.get(value.end..end) {
-        Some(headers) => {
-            headers_end(headers).is_some_and(|end| end == headers.len() || end == UNKNOWN)
-        }
-        None => value.end < end,
-    };
-    fits.then_some(Frame { value, end })
+    (value.end < end).then_some(Frame { value, end })
 }
 
 /// How many bytes the count of headers and the headers at the front of `bytes` take; `UNKNOWN`
@@ -97,11 +109,11 @@ impl RecordWalk {
         spare: &mut Spare,
     ) -> Option<usize> {
         while !self.broken && self.at < range.start {
+            let before_value = frame_before_value(bytes, self.at);
+            if let Some(frame) = before_value.filter(|frame| frame.end > range.start) {
+                return frame.holds(range).then_some(frame.value.end);
+            }
             match frame(bytes, self.at) {
-                Some(frame) if frame.end > range.start => {
-                    let inside = frame.value.start <= range.start && range.end <= frame.value.end;
-                    return inside.then_some(frame.value.end);
-                }
                 Some(frame) if spare.spend(Spare::RECORD) => self.at = frame.end,
                 _ => self.broken = true,
             }
@@ -115,16 +127,26 @@ impl RecordWalk {
 pub(super) fn value_at(bytes: &[u8], range: &Range<usize>) -> Option<usize> {
     let first = range.start.saturating_sub(BEFORE_VALUE);
     (first..range.start)
-        .filter_map(|at| frame(bytes, at))
-        .find(|frame| frame.value.start == range.start && range.end <= frame.value.end)
-        .map(|frame| frame.value.end)
+        .filter_map(|at| frame_before_value(bytes, at).map(|record| (at, record)))
+        .filter(|(_, record)| record.value.start == range.start && record.holds(range))
+        // Without headers the two lengths agree exactly, whatever stands behind.
+        .find(|(at, record)| record.value.end + 1 == record.end || frame(bytes, *at).is_some())
+        .map(|(_, record)| record.value.end)
 }
 
-/// Where records end that begin behind the headers at `at`: the rest of a record whose value ends
-/// there, and the records behind it.
-pub(super) fn end_of_rest(bytes: &[u8], at: usize, spare: &mut Spare) -> Option<usize> {
-    let headers = headers_end(bytes.get(at..)?).filter(|&end| end != UNKNOWN)?;
-    let mut at = at + headers;
+/// Where the rest of a record and the records behind it may end, if a batch inside its value ends
+/// at `at`: behind the headers, or where records begin less than a batch's header further on.
+pub(super) fn ends_of_rest(bytes: &[u8], at: usize, spare: &mut Spare) -> Vec<usize> {
+    let rest = bytes.get(at..).unwrap_or_default();
+    let headers = headers_end(rest).filter(|&end| end != UNKNOWN).map(|end| at + end);
+    let behind_headers = headers.and_then(|at| end_of_all(bytes, at, spare));
+    let behind_more = (at + 1..at + HeaderV2::BYTES)
+        .filter_map(|first| end_of_all(bytes, first, spare).filter(|&end| end > first));
+    behind_headers.into_iter().chain(behind_more).collect()
+}
+
+/// Where the records from `at` on end; `None` when the supply does.
+fn end_of_all(bytes: &[u8], mut at: usize, spare: &mut Spare) -> Option<usize> {
     while let Some(frame) = frame(bytes, at).filter(|frame| frame.end <= bytes.len()) {
         if !spare.spend(Spare::RECORD) {
             return None;

@@ -3,7 +3,7 @@
 use super::candidate::{Bounds, Candidate, Seal, i32_at, is_cut_off, resembles_batch};
 use super::records::{self, RecordWalk};
 use super::{Damage, DamageKind, LOOKAHEAD, Next, Resync, Spare};
-use crate::format::batch::{LOG_OVERHEAD, MINIMUM_LENGTH};
+use crate::format::batch::{LOG_OVERHEAD, MINIMUM_LENGTH, PREFIX_BYTES};
 use crate::format::batch_v2::HeaderV2;
 
 /// How many damaged batches in a row are followed by their lengths.
@@ -54,6 +54,15 @@ enum Ending {
     Value,
     /// Where the damaged batch's own checksum agrees.
     OwnEnd(i8),
+}
+
+/// Where records lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lead {
+    /// Exactly to a batch that proves itself.
+    Batch,
+    /// Exactly to the end of the file, for which a single zero is enough.
+    EndOfFile,
 }
 
 /// How a scan ends.
@@ -149,8 +158,10 @@ impl<'r, 'a> Search<'r, 'a> {
                 Some(Chain { start, first_end: end, end, base, last, ending })
             }
             (Err(ending), None) if start == self.bytes.len() => Some(Chain { ending, ..nothing }),
-            // The zeros of a preallocated file: a claim on them is easy to get by chance.
-            (Err(Ending::Holds), None) => Some(Chain { ending: Ending::CutOff, ..nothing }),
+            // Zeros or a few bytes at the end of the file: easy to get by chance.
+            (Err(Ending::Holds | Ending::CutOff), None) => {
+                Some(Chain { ending: Ending::CutOff, ..nothing })
+            }
             (Err(_), None) => None,
         }
     }
@@ -165,7 +176,9 @@ impl<'r, 'a> Search<'r, 'a> {
                 return Err(if reaches_end { Ending::Holds } else { Ending::Window });
             }
             if reaches_end && at >= self.resync.zeros_from {
-                return Err(Ending::Holds);
+                // A few zeros may as well be the end of a record or the front of an offset.
+                let many = length.saturating_sub(at) >= PREFIX_BYTES;
+                return Err(if many { Ending::Holds } else { Ending::CutOff });
             }
             match Candidate::at(self.bytes, at) {
                 Some(batch) if !batch.is_whole(length) => return Err(cut),
@@ -247,13 +260,13 @@ impl<'r, 'a> Search<'r, 'a> {
                 Scan::Stopped => None,
             };
             if at >= length && settled.is_none() && !self.resync.reaches_end {
-                return self.to_the_end();
+                return self.rest_of_window();
             }
             if let Some(damage) = self.decide(landing.take(), &suspects, settled.as_ref()) {
                 return damage;
             }
             if at >= length {
-                return self.to_the_end();
+                return self.rest_of_window();
             }
             horizon = at + LOOKAHEAD;
         }
@@ -324,11 +337,12 @@ impl<'r, 'a> Search<'r, 'a> {
         if let Some(landing) = landing
             && !settled.is_some_and(|own| earlier(own, &landing))
             && !self.contradicted(&landing, settled)
+            && self.records_lead_from(landing.end) != Some(Lead::Batch)
         {
             return Some(self.answer(landing.start, DamageKind::Checksum));
         }
         for chain in suspects {
-            if !self.contradicted(chain, settled) {
+            if !self.contradicted(chain, settled) && self.records_lead_from(chain.end).is_none() {
                 return Some(self.answer(chain.start, DamageKind::Unclaimed));
             }
         }
@@ -342,22 +356,20 @@ impl<'r, 'a> Search<'r, 'a> {
         let goes_back = chain.ending == Ending::GoesBack
             || last_proved.is_some_and(|proved| chain.base <= proved.0)
             || settled.is_some_and(|own| own.start >= chain.end && own.base <= chain.last);
-        goes_back
-            || self.head.is_some_and(|head| self.belongs_to(&head, chain, settled))
-            || self.records_lead_on(chain.end)
+        goes_back || self.head.is_some_and(|head| self.belongs_to(&head, chain, settled))
     }
 
-    /// True when the rest of a record and then records lead from `at` exactly to a batch that
-    /// proves itself or to the end of the file: then `at` is inside a batch.
-    fn records_lead_on(&mut self, at: usize) -> bool {
-        match records::end_of_rest(self.bytes, at, &mut self.resync.spare) {
-            Some(end) if end == self.bytes.len() => self.resync.reaches_end,
-            Some(end) => {
-                let batch = Candidate::at(self.bytes, end);
-                batch.is_some_and(|batch| self.resync.proves(&batch))
+    /// Where the rest of a record and then records lead to from `at`: if they do, then `at` is
+    /// inside a batch.
+    fn records_lead_from(&mut self, at: usize) -> Option<Lead> {
+        let ends = records::ends_of_rest(self.bytes, at, &mut self.resync.spare);
+        ends.into_iter().find_map(|end| {
+            if end == self.bytes.len() {
+                return self.resync.reaches_end.then_some(Lead::EndOfFile);
             }
-            None => false,
-        }
+            let batch = Candidate::at(self.bytes, end)?;
+            self.resync.proves(&batch).then_some(Lead::Batch)
+        })
     }
 
     /// True when a sound header claims the bytes of the chain, or its offsets: unless these are
@@ -368,7 +380,7 @@ impl<'r, 'a> Search<'r, 'a> {
         (cut_off && settled.is_none()) || (believable && chain.base <= head.last)
     }
 
-    fn to_the_end(&mut self) -> Damage {
+    fn rest_of_window(&mut self) -> Damage {
         let cut_off = self.resync.reaches_end && is_cut_off(self.bytes, self.from, self.bounds);
         let kind = if cut_off { DamageKind::CutOff } else { DamageKind::Unclaimed };
         self.answer(self.bytes.len(), kind)

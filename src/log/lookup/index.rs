@@ -164,7 +164,8 @@ impl OpenPartition {
         (search.entries, search.steps) = (index.entries(), floor.steps);
         let mut next = floor.entry;
         while let Some(entry) = next.filter(|_| search.distrusted.len() < TRIES) {
-            let why = if is_in_order(&index, entry) {
+            // Going back in an index that does not rise may lead to anything.
+            let why = if entry.timestamp < timestamp && is_in_order(&index, entry) {
                 match self.confirm_timestamp(segment, entry, scan, workspace)? {
                     (Ok(start), offset_search) => {
                         (search.entry, search.start) = (Some(entry), start);

@@ -370,8 +370,8 @@ impl OpenPartition {
         Ok(Sought::Damaged(Damage { place, error }))
     }
 
-    /// The damage that a walk's end at `place` is, if it is one. Only the last segment may end in the
-    /// middle of a batch.
+    /// The damage that a walk's end at `place` is, if it is one. Only the last segment may end in
+    /// the middle of a batch.
     fn damage_at_end(&self, place: Place, tail: Tail) -> Option<Damage> {
         let error = match tail {
             Tail::Damaged(error) => error,

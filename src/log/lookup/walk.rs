@@ -64,11 +64,8 @@ impl<'f, 'w> Walk<'f, 'w> {
         if self.position >= self.file.len() {
             return Ok(Step::End(Tail::Clean));
         }
-        let error = match self.batch_at(self.position)? {
-            // Asked again below: the borrow checker does not see that this one is not used.
-            Ok(_) => None,
-            Err(error) => Some(error),
-        };
+        // Asked again below: the borrow checker does not see that a batch is not used here.
+        let error = self.batch_at(self.position)?.err();
         if let Some(error) = error {
             return Ok(Step::End(self.tail(error)?));
         }
