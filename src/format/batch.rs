@@ -319,7 +319,8 @@ impl<'a> Batch<'a> {
         (!self.attributes().has_delete_horizon()).then(|| header.base_timestamp.get())
     }
 
-    /// From when on, in milliseconds since the epoch, the cleaner may remove the batch's tombstones.
+    /// From when on the cleaner may remove the batch's tombstones, in milliseconds since the
+    /// epoch.
     #[must_use]
     pub fn delete_horizon(&self) -> Option<i64> {
         let header = self.v2()?;

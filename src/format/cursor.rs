@@ -160,11 +160,11 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub fn unsigned_varint(&mut self) -> Result<u32> {
         // Deltas and lengths are one byte nearly always.
-        if let Some(&byte) = self.bytes.get(self.at) {
-            if byte < 0x80 {
-                self.at += 1;
-                return Ok(u32::from(byte));
-            }
+        if let Some(&byte) = self.bytes.get(self.at)
+            && byte < 0x80
+        {
+            self.at += 1;
+            return Ok(u32::from(byte));
         }
         self.unsigned_varint_slow()
     }
@@ -193,12 +193,12 @@ impl<'a> Cursor<'a> {
     /// Kafka's `varlong`: a zigzag `i64`, at most 10 bytes.
     #[inline]
     pub fn varlong(&mut self) -> Result<i64> {
-        if let Some(&byte) = self.bytes.get(self.at) {
-            if byte < 0x80 {
-                self.at += 1;
-                let raw = u64::from(byte);
-                return Ok((raw >> 1).cast_signed() ^ -(raw & 1).cast_signed());
-            }
+        if let Some(&byte) = self.bytes.get(self.at)
+            && byte < 0x80
+        {
+            self.at += 1;
+            let raw = u64::from(byte);
+            return Ok((raw >> 1).cast_signed() ^ -(raw & 1).cast_signed());
         }
         self.varlong_slow()
     }

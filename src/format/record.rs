@@ -1,9 +1,10 @@
 //! A record of a magic 2 batch, and the iteration over records of any magic.
 //!
 //! ```text
-//!   | varint | i8         | varlong         | varint       | varint, key | varint, value | varint  |
-//!   | length | attributes | timestamp delta | offset delta | -1: null    | -1: null      | headers |
-//!            '---- length counts from here to the end ------------------------------------- ...
+//!   | varint | i8         | varlong   | varint | varint, key | varint, value | varint  |
+//!   | length | attributes | timestamp | offset | -1: null    | -1: null      | headers | ...
+//!   |        |            | delta     | delta  |             |               |         |
+//!            '---- length counts from here to the end ------------------------------- ...
 //!
 //!   each header:  | varint, key (never null) | varint, value (-1: null) |
 //! ```

@@ -1,5 +1,10 @@
 //! Zstandard as Kafka reads and writes it: frames one behind the other, magic 2 only.
 //!
+//! ```text
+//!   | frame                                      | frame ...        | skippable frame ...  |
+//!   | 28 b5 2f fd | header | blocks | [checksum] |                  | 5x 2a 4d 18 | length |
+//! ```
+//!
 //! The library does the framing, and verifies a frame's checksum where there is one. What is left
 //! for us: one context for all payloads, a bound on the window a frame may ask for, and that a
 //! payload ends where a frame ends. A payload of no bytes has no frame and gives no bytes.

@@ -102,10 +102,10 @@ mod tests {
         let mut stream = Stream::new(Box::new(Trickle(bytes.clone(), 0)));
         let mut buffer = Vec::new();
         for (position, length) in
-            [(0, 10), (0, 30), (5, 1), (5, 0), (40, 100), (200, 100), (300, 5)]
+            [(0_u16, 10), (0, 30), (5, 1), (5, 0), (40, 100), (200, 100), (300, 5)]
         {
-            stream.read(position, length, &mut buffer).unwrap();
-            let from = (position as usize).min(bytes.len());
+            stream.read(position.into(), length, &mut buffer).unwrap();
+            let from = usize::from(position).min(bytes.len());
             let to = (from + length).min(bytes.len());
             assert_eq!(buffer, &bytes[from..to], "{length} at {position}");
         }

@@ -297,7 +297,7 @@ impl<'a> Search<'a> {
         let name = self.log_path(segment);
         let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut text = format!(
-            "segment      {name}           binary search over {} names, {} steps\n",
+            "segment      {name:<33} binary search over {} names, {} steps\n",
             count(steps.segments as u64),
             steps.segment_steps
         );
@@ -361,20 +361,17 @@ impl IndexFacts<'_> {
     fn line(&self, label: &str, entry: Option<String>) -> String {
         let mut text = match (self.unavailable, entry) {
             (Some(why), _) => format!("{label:<12} none: {why}\n"),
-            (None, Some(entry)) => format!(
-                "{label:<12} {entry}           binary search over {} entries, {} steps\n",
-                count(self.entries as u64),
-                self.steps
-            ),
-            (None, None) => format!(
-                "{label:<12} none, from the front           binary search over {} entries, {} steps\n",
-                count(self.entries as u64),
-                self.steps
-            ),
+            (None, entry) => {
+                let entry = entry.unwrap_or_else(|| "none, so from the front".to_owned());
+                let (entries, steps) = (count(self.entries as u64), self.steps);
+                format!(
+                    "{label:<12} {entry:<33} binary search over {entries} entries, {steps} steps\n"
+                )
+            }
         };
         for distrusted in self.distrusted {
             let (index, why) = (distrusted.index, distrusted.why);
-            text.push_str(&format!("             entry {index} is not used: {why}\n"));
+            text.push_str(&format!("{:<12} entry {index} is not used: {why}\n", ""));
         }
         text
     }

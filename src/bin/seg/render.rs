@@ -1,6 +1,6 @@
 //! Where rows go: a [`Sink`] is visited field by field and writes straight into a buffer.
 //!
-//! The names of fields come from `row.rs`; a sink knows how a value looks and nothing about what it
+//! The names of fields come from `row/`; a sink knows how a value looks and nothing about what it
 //! means. Each sink owns the buffer of one worker; buffers are written in order by `Output`.
 
 use crate::values::{self, ValueStyle};

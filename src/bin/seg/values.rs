@@ -80,7 +80,7 @@ pub fn push_json_text(out: &mut Vec<u8>, text: &str) {
 fn is_plain(bytes: &[u8]) -> bool {
     // No early end: the compiler turns this into vector instructions.
     bytes.iter().fold(true, |plain, &byte| {
-        plain & (byte >= 0x20) & (byte < 0x7f) & (byte != b'"') & (byte != b'\\')
+        plain & (0x20..0x7f).contains(&byte) & (byte != b'"') & (byte != b'\\')
     })
 }
 
@@ -221,9 +221,13 @@ pub fn push_terminal_text(out: &mut Vec<u8>, text: &str) {
 }
 
 fn is_unsafe_to_show(char: char) -> bool {
-    char.is_control()
-        || matches!(char,
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    const HIDING: [std::ops::RangeInclusive<char>; 4] = [
+        '\u{200b}'..='\u{200f}',
+        '\u{2028}'..='\u{202e}',
+        '\u{2060}'..='\u{206f}',
+        '\u{feff}'..='\u{feff}',
+    ];
+    char.is_control() || HIDING.iter().any(|range| range.contains(&char))
 }
 
 /// [`push_terminal_text`] as a string, for messages.
@@ -299,7 +303,7 @@ pub fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);

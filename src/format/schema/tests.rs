@@ -1,3 +1,5 @@
+//! Decoding by tables, against messages built by hand.
+
 use super::*;
 
 static POINT: Schema = Schema {
