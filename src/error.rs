@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Something outside the bytes stood in the way: the operating system said no, or the thing asked
 /// for is not there.
 #[derive(Debug, thiserror::Error)]
-#[error("{doing} {}: {source}", path.display())]
+#[error("{doing} {}: {}", path.display(), in_words(source))]
 pub struct Error {
     /// The file or directory that was being worked on.
     pub path: PathBuf,
@@ -16,6 +16,15 @@ pub struct Error {
     /// Why it failed.
     #[source]
     pub source: std::io::Error,
+}
+
+/// The operating system's sentence without the number behind it.
+fn in_words(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match error.raw_os_error() {
+        Some(code) => text.trim_end_matches(&format!(" (os error {code})")).to_owned(),
+        None => text,
+    }
 }
 
 impl Error {

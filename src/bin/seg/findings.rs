@@ -7,15 +7,26 @@ use crate::values::{count, terminal_text};
 use segkit::check::{Finding, Severity};
 use std::io;
 
-/// Says what was found. Notes only when they are wanted; they never set the exit status.
-pub fn report(finding: &Finding, in_stream: bool, out: &mut Output) -> io::Result<()> {
-    let severity = finding.problem.severity();
-    out.outcome
-        .add(Outcome { is_no: severity > Severity::Note, is_partial: finding.problem.is_unread() });
-    if severity == Severity::Note && !out.verbose && !finding.problem.is_unread() {
+/// True when it is to be shown: notes only when they are wanted, but always what was not looked at.
+pub fn is_shown(finding: &Finding, verbose: bool) -> bool {
+    let problem = &finding.problem;
+    verbose || problem.severity() > Severity::Note || problem.is_unread()
+}
+
+/// Lets it count for the exit status, which notes never do.
+pub fn count_in(finding: &Finding, out: &mut Output) {
+    let problem = &finding.problem;
+    let is_no = problem.severity() > Severity::Note;
+    out.outcome.add(Outcome { is_no, is_partial: problem.is_unread() });
+}
+
+/// Says what was found: as a JSON line of the answer, or to people on stderr.
+pub fn report(finding: &Finding, as_json: bool, out: &mut Output) -> io::Result<()> {
+    count_in(finding, out);
+    if !is_shown(finding, out.verbose) {
         return Ok(());
     }
-    if in_stream {
+    if as_json {
         let mut sink = JsonLines::default();
         row::finding(&mut sink, finding);
         return out.write(sink.buffer());

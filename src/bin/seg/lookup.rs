@@ -29,13 +29,14 @@ Examples:
 
 /// The arguments of `seg lookup`.
 #[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("wanted").required(true).args(["offset", "time"])))]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("{EXAMPLES}\n{EXIT_STATUS}"))]
 pub struct Args {
     /// Partition directories, or directories above them
     #[arg(value_name = "DIR", default_value = ".", value_hint = clap::ValueHint::DirPath)]
     dirs: Vec<PathBuf>,
     /// The record at this offset
-    #[arg(long, value_name = "N", required_unless_present = "time", conflicts_with = "time")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     offset: Option<i64>,
     /// The first record that is at least as young: epoch milliseconds, RFC 3339, or '2h ago'
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
@@ -278,7 +279,7 @@ impl<'a> Search<'a> {
         match miss.reason {
             _ if is_damaged => format!("{wanted} may be in bytes that are damaged: see stderr"),
             MissReason::BelowLogStart => {
-                format!("{wanted} is below the log start offset {start}: deleted by retention")
+                format!("{wanted} is below the log start offset {start}: it was deleted")
             }
             MissReason::PastLogEnd => format!("{wanted} is not written yet: the log ends at {end}"),
             MissReason::Gap { next_offset: Some(next), .. } => {

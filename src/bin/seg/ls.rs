@@ -78,6 +78,7 @@ fn list(
     if found.partitions.is_empty() && found.log_dirs.is_empty() {
         return Ok(Err(input::nothing_here(path)));
     }
+    let mut is_first = true;
     let with_segments = args.segments || args.headers || found.kind == PathKind::Partition;
     for group in found.partitions.chunk_by(|a, b| a.parent() == b.parent()) {
         let mut listed = Vec::new();
@@ -94,6 +95,9 @@ fn list(
         if args.format == Format::Text {
             let parent = group.first().and_then(|path| path.parent());
             let log_dir = parent.filter(|_| found.kind != PathKind::Partition);
+            if !std::mem::take(&mut is_first) {
+                out.write(b"\n")?;
+            }
             out.write(text(&listed, log_dir, with_segments, out.color).as_bytes())?;
         }
     }
@@ -234,7 +238,6 @@ fn text(listed: &[Listed], log_dir: Option<&Path>, with_segments: bool, color: b
         }
         text.push_str(&segment_table(&one.segments));
     }
-    text.push('\n');
     text
 }
 

@@ -1,65 +1,65 @@
 //! Dumping `.log` files: cut into runs, walked by all threads, written in order.
 
-use super::filter::{Filter, Verdict};
+use super::filter::Filter;
 use super::rows::{JsonRows, KafkaRows, Rows, TextRows, Topic};
+use super::walk::walk;
 use super::{DumpFormat, Plan};
 use crate::cli::Common;
 use crate::findings;
 use crate::input::{Partition, Target};
-use crate::ordered::{self, Job, Turn};
+use crate::ordered::{self, Job};
 use crate::output::Output;
 use crate::progress_bar::Bar;
-use crate::row::{BatchContext, BatchExtent};
 use segkit::check::Finding;
-use segkit::check::batches::{LogContext, control_finding, damage_finding, records_finding};
+use segkit::check::batches::LogContext;
 use segkit::error::Error;
-use segkit::format::control::ControlRecord;
 use segkit::format::replay::Transactions;
-use segkit::format::{Batch, Offset, Scratch};
+use segkit::format::{Offset, Scratch};
 use segkit::log::lookup::{Outcome as Answer, Place};
-use segkit::log::runs::{Bounds, Cut, Cutter, Damage, DamageKind, Piece, Scanner};
+use segkit::log::runs::{Bounds, Cut, Cutter, Piece, Scanner};
 use segkit::log::{FileBytes, FileKind, Workspace};
 use segkit::progress::Progress;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A file that is being dumped.
-struct Open {
-    index: usize,
-    target: Target,
-    shown: String,
-    bytes: FileBytes,
-    filter: Filter,
-    topic: Option<Topic>,
-    context: LogContext,
-    bounds: Bounds,
+pub struct Open {
+    pub index: usize,
+    pub target: Target,
+    pub shown: String,
+    pub bytes: FileBytes,
+    pub filter: Filter,
+    pub topic: Option<Topic>,
+    pub context: LogContext,
+    pub bounds: Bounds,
 }
 
 /// A run of a file: whole batches, as far as can be told without looking at them.
-struct Run {
-    file: Arc<Open>,
-    cut: Cut,
-    is_first: bool,
+pub struct Run {
+    pub file: Arc<Open>,
+    pub cut: Cut,
+    pub is_first: bool,
 }
 
 /// What is handed out: a run, or a file that cannot be opened, so that it is said in its place.
-enum Part {
+pub enum Part {
     Run(Run),
     Unopened(Error),
 }
 
 /// What a run came to.
-struct Walked {
-    run: Run,
+pub struct Walked {
+    pub run: Run,
     /// Where the walk ended, which is where the next run has to begin.
-    end: u64,
-    findings: Vec<Finding>,
-    error: Option<Error>,
+    pub end: u64,
+    /// What was found, and whether it stands among the rows.
+    pub findings: Vec<(Finding, bool)>,
+    pub error: Option<Error>,
     /// Nothing more is wanted of this file.
-    is_stopped: bool,
+    pub is_stopped: bool,
 }
 
-enum Done {
+pub enum Done {
     Walked(Walked),
     Unopened(Error),
 }
@@ -113,7 +113,7 @@ enum Next {
     Unknown,
 }
 
-struct Dump<'a> {
+pub struct Dump<'a> {
     targets: &'a [Target],
     plan: &'a Plan,
     out: &'a mut Output,
@@ -173,9 +173,11 @@ impl Job for Dump<'_> {
         };
         let Run { file, cut, .. } = walked.run;
         self.bar.advance(walked.end.saturating_sub(cut.range.start));
-        for finding in &walked.findings {
-            let in_stream = self.plan.format == DumpFormat::Json;
-            findings::report(finding, in_stream, self.out)?;
+        for (finding, is_written) in &walked.findings {
+            match is_written {
+                true => findings::count_in(finding, self.out),
+                false => findings::report(finding, false, self.out)?,
+            }
         }
         if let Some(error) = &walked.error {
             self.out.error(error)?;
@@ -323,160 +325,4 @@ fn transactions(partition: &Partition, plan: &Plan) -> Result<Transactions, Erro
         }
     }
     Ok(transactions)
-}
-
-/// Walks a run and writes its rows.
-fn walk<R: Rows>(
-    run: Run,
-    plan: &Plan,
-    left: &AtomicU64,
-    rows: &mut R,
-    scratch: &mut Scratch,
-    turn: &mut Turn<'_, Dump<'_>>,
-) -> Walked {
-    let file = Arc::clone(&run.file);
-    if run.is_first {
-        rows.file(&file.target);
-    }
-    let mut scanner = Scanner::new(&file.bytes, run.cut.range.clone(), file.bounds, plan.limits);
-    let mut walk = Walk { file: &file, plan, left, rows, scratch, findings: Vec::new() };
-    let (mut error, mut is_stopped) = (None, false);
-    loop {
-        let flow = match scanner.next() {
-            Ok(None) => break,
-            Ok(Some(Piece::Proved(batch))) => walk.batch(&batch, batch.crc()),
-            Ok(Some(Piece::Damaged(damage))) => walk.damage(&damage),
-            Err(failed) => {
-                error = Some(failed);
-                break;
-            }
-        };
-        is_stopped = flow == Flow::Stop || !turn.offer(walk.rows.out());
-        if is_stopped {
-            break;
-        }
-    }
-    let findings = walk.findings;
-    Walked { end: scanner.position(), run, findings, error, is_stopped }
-}
-
-/// Whether to go on with the file.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Flow {
-    GoOn,
-    Stop,
-}
-
-struct Walk<'a, R> {
-    file: &'a Open,
-    plan: &'a Plan,
-    left: &'a AtomicU64,
-    rows: &'a mut R,
-    scratch: &'a mut Scratch,
-    findings: Vec<Finding>,
-}
-
-impl<R: Rows> Walk<'_, R> {
-    fn batch(&mut self, batch: &Batch<'_>, crc: u32) -> Flow {
-        match self.file.filter.batch(batch) {
-            Verdict::Look => {}
-            Verdict::Skip => return Flow::GoOn,
-            Verdict::Stop => return Flow::Stop,
-        }
-        if self.plan.records {
-            return self.records(batch, crc);
-        }
-        if self.file.filter.has_wanted_record(batch, self.scratch) {
-            let extent = self.extent(batch);
-            self.rows.batch(&self.file.shown, batch, &extent, crc);
-            return self.take_one();
-        }
-        Flow::GoOn
-    }
-
-    /// First offset and count, which a wrapper message tells only when it is decompressed.
-    fn extent(&mut self, batch: &Batch<'_>) -> BatchExtent {
-        let known = BatchExtent {
-            base_offset: batch.known_base_offset(),
-            count: batch.records_count().map(i64::from),
-        };
-        if known.count.is_some() || !self.rows.shows_extent() {
-            return known;
-        }
-        let Ok(records) = batch.records(self.scratch) else { return known };
-        let mut found = BatchExtent { base_offset: None, count: Some(0) };
-        for record in records {
-            let Ok(record) = record else { return known };
-            found.base_offset = found.base_offset.or(Some(record.offset));
-            found.count = found.count.map(|count| count + 1);
-        }
-        found
-    }
-
-    fn records(&mut self, batch: &Batch<'_>, crc: u32) -> Flow {
-        self.rows.open_batch(batch, crc);
-        let mut context = BatchContext::new(&self.file.shown, *batch);
-        let is_control = batch.attributes().is_control();
-        let records = match batch.records(self.scratch) {
-            Ok(records) => records,
-            Err(error) => {
-                self.findings.push(records_finding(&self.file.context, batch, error));
-                return Flow::GoOn;
-            }
-        };
-        for record in records {
-            let record = match record {
-                Ok(record) => record,
-                Err(error) => {
-                    self.findings.push(records_finding(&self.file.context, batch, error));
-                    return Flow::GoOn;
-                }
-            };
-            if !self.file.filter.record(&record) {
-                continue;
-            }
-            let control = match is_control {
-                false => None,
-                true => match ControlRecord::parse(record.key, record.value, batch.position()) {
-                    Ok(control) => Some(control),
-                    Err(error) => {
-                        let finding = control_finding(&self.file.context, batch, error);
-                        self.findings.push(finding);
-                        None
-                    }
-                },
-            };
-            self.rows.record(&mut context, &record, control.as_ref(), self.file.topic);
-            // `take_one`, but without borrowing what the records borrow.
-            if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
-                return Flow::Stop;
-            }
-        }
-        Flow::GoOn
-    }
-
-    fn damage(&mut self, damage: &Damage<'_>) -> Flow {
-        self.findings.push(damage_finding(&self.file.context, damage));
-        match (damage.kind, &damage.batch) {
-            (DamageKind::Checksum { computed, .. }, Some(batch))
-                if !self.plan.records || self.plan.format == DumpFormat::Kafka =>
-            {
-                self.batch(batch, computed)
-            }
-            (DamageKind::CutOff { .. }, _) => {
-                let bytes = damage.range.end.0 - damage.range.start.0;
-                self.rows.bytes_left(&self.file.target, bytes);
-                Flow::GoOn
-            }
-            _ => Flow::GoOn,
-        }
-    }
-
-    /// One row of the limit is used up.
-    fn take_one(&mut self) -> Flow {
-        match self.left.fetch_sub(1, Ordering::Relaxed) {
-            1 => Flow::Stop,
-            _ => Flow::GoOn,
-        }
-    }
 }

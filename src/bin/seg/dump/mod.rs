@@ -4,6 +4,7 @@ mod filter;
 mod log;
 mod rows;
 mod small;
+mod walk;
 
 use crate::cli::{Common, Decode, EXIT_STATUS, Input, Select, UsageError, Values};
 use crate::input::{self, Target};
@@ -63,6 +64,7 @@ struct Plan {
     styles: ValueStyles,
     decode: Option<Decode>,
     select: Select,
+    verbose: bool,
     limits: Limits,
 }
 
@@ -74,6 +76,7 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
         styles: ValueStyles { key: args.values.key_as, value: args.values.value_as },
         decode: args.values.decode,
         select: args.select.clone(),
+        verbose: args.common.verbose,
         limits: Limits::STANDARD,
     };
     let targets = input::targets(&args.input.paths, args.input.kind, out)?;

@@ -2,10 +2,12 @@
 
 use super::Plan;
 use crate::cli::Decode;
+use crate::findings;
 use crate::input::Target;
 use crate::kafka_text;
 use crate::render::{JsonLines, Sink, TextLines};
 use crate::row::{self, BatchContext, BatchExtent, ValueStyles};
+use segkit::check::Finding;
 use segkit::format::control::ControlRecord;
 use segkit::format::coordinator::Decoded;
 use segkit::format::{Batch, Offset, Record, consumer_offsets, transaction_state};
@@ -65,7 +67,11 @@ pub trait Rows {
         topic: Option<Topic>,
     );
     /// The file ended with this many bytes that are no whole batch.
-    fn bytes_left(&mut self, target: &Target, bytes: u64);
+    fn bytes_left(&mut self, _target: &Target, _bytes: u64) {}
+    /// Something is wrong here. False: this form has no place for it, so it goes to stderr.
+    fn finding(&mut self, _finding: &Finding) -> bool {
+        false
+    }
     /// True when a header alone is all that is printed of a batch.
     fn shows_extent(&self) -> bool {
         true
@@ -76,6 +82,7 @@ pub trait Rows {
 pub struct JsonRows {
     sink: JsonLines,
     styles: ValueStyles,
+    verbose: bool,
 }
 
 /// For people.
@@ -94,7 +101,7 @@ pub struct KafkaRows {
 impl JsonRows {
     /// Values look as `plan` says.
     pub fn new(plan: &Plan) -> Self {
-        Self { sink: JsonLines::default(), styles: plan.styles }
+        Self { sink: JsonLines::default(), styles: plan.styles, verbose: plan.verbose }
     }
 }
 
@@ -152,7 +159,12 @@ impl Rows for JsonRows {
         });
     }
 
-    fn bytes_left(&mut self, _target: &Target, _bytes: u64) {}
+    fn finding(&mut self, finding: &Finding) -> bool {
+        if findings::is_shown(finding, self.verbose) {
+            row::finding(&mut self.sink, finding);
+        }
+        true
+    }
 }
 
 impl Rows for TextRows {
@@ -184,8 +196,6 @@ impl Rows for TextRows {
             more(sink, record, control, topic);
         });
     }
-
-    fn bytes_left(&mut self, _target: &Target, _bytes: u64) {}
 }
 
 impl Rows for KafkaRows {

@@ -1,0 +1,183 @@
+//! Walking a run of a `.log`: what becomes of each piece.
+
+use super::filter::Verdict;
+use super::log::{Dump, Open, Run, Walked};
+use super::rows::Rows;
+use super::{DumpFormat, Plan};
+use crate::ordered::Turn;
+use crate::row::{BatchContext, BatchExtent};
+use segkit::check::Finding;
+use segkit::check::batches::{control_finding, damage_finding, records_finding};
+use segkit::format::control::ControlRecord;
+use segkit::format::{Batch, Record, Scratch};
+use segkit::log::runs::{Damage, DamageKind, Piece, Scanner};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Walks a run and writes its rows.
+pub fn walk<R: Rows>(
+    run: Run,
+    plan: &Plan,
+    left: &AtomicU64,
+    rows: &mut R,
+    scratch: &mut Scratch,
+    turn: &mut Turn<'_, Dump<'_>>,
+) -> Walked {
+    let file = Arc::clone(&run.file);
+    if run.is_first {
+        rows.file(&file.target);
+    }
+    let mut scanner = Scanner::new(&file.bytes, run.cut.range.clone(), file.bounds, plan.limits);
+    let mut walk = Walk { file: &file, plan, left, rows, scratch, findings: Vec::new() };
+    let (mut error, mut is_stopped) = (None, false);
+    loop {
+        let flow = match scanner.next() {
+            Ok(None) => break,
+            Ok(Some(Piece::Proved(batch))) => walk.batch(&batch, batch.crc()),
+            Ok(Some(Piece::Damaged(damage))) => walk.damage(&damage),
+            Err(failed) => {
+                error = Some(failed);
+                break;
+            }
+        };
+        is_stopped = flow == Flow::Stop || !turn.offer(walk.rows.out());
+        if is_stopped {
+            break;
+        }
+    }
+    let findings = walk.findings;
+    Walked { end: scanner.position(), run, findings, error, is_stopped }
+}
+
+/// Whether to go on with the file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    GoOn,
+    Stop,
+}
+
+struct Walk<'a, R> {
+    file: &'a Open,
+    plan: &'a Plan,
+    left: &'a AtomicU64,
+    rows: &'a mut R,
+    scratch: &'a mut Scratch,
+    /// What was found, and whether it stands among the rows.
+    findings: Vec<(Finding, bool)>,
+}
+
+impl<R: Rows> Walk<'_, R> {
+    fn batch(&mut self, batch: &Batch<'_>, crc: u32) -> Flow {
+        match self.file.filter.batch(batch) {
+            Verdict::Look => {}
+            Verdict::Skip => return Flow::GoOn,
+            Verdict::Stop => return Flow::Stop,
+        }
+        if self.plan.records {
+            return self.records(batch, crc);
+        }
+        if self.file.filter.has_wanted_record(batch, self.scratch) {
+            let extent = self.extent(batch);
+            self.rows.batch(&self.file.shown, batch, &extent, crc);
+            return take_one(self.left);
+        }
+        Flow::GoOn
+    }
+
+    /// First offset and count, which a wrapper message tells only when it is decompressed.
+    fn extent(&mut self, batch: &Batch<'_>) -> BatchExtent {
+        let known = BatchExtent {
+            base_offset: batch.known_base_offset(),
+            count: batch.records_count().map(i64::from),
+        };
+        if known.count.is_some() || !self.rows.shows_extent() {
+            return known;
+        }
+        let Ok(records) = batch.records(self.scratch) else { return known };
+        let mut found = BatchExtent { base_offset: None, count: Some(0) };
+        for record in records {
+            let Ok(record) = record else { return known };
+            found.base_offset = found.base_offset.or(Some(record.offset));
+            found.count = found.count.map(|count| count + 1);
+        }
+        found
+    }
+
+    fn records(&mut self, batch: &Batch<'_>, crc: u32) -> Flow {
+        self.rows.open_batch(batch, crc);
+        let mut context = BatchContext::new(&self.file.shown, *batch);
+        let is_control = batch.attributes().is_control();
+        let mut error = None;
+        match batch.records(self.scratch) {
+            Err(failed) => error = Some(failed),
+            Ok(records) => {
+                for record in records {
+                    let record = match record {
+                        Ok(record) if self.file.filter.record(&record) => record,
+                        Ok(_) => continue,
+                        Err(failed) => {
+                            error = Some(failed);
+                            break;
+                        }
+                    };
+                    let control = is_control.then(|| control_record(&record, batch));
+                    let control = match control.transpose() {
+                        Ok(control) => control,
+                        Err(failed) => {
+                            let finding = control_finding(&self.file.context, batch, failed);
+                            let is_written = self.rows.finding(&finding);
+                            self.findings.push((finding, is_written));
+                            None
+                        }
+                    };
+                    let topic = self.file.topic;
+                    self.rows.record(&mut context, &record, control.as_ref(), topic);
+                    if take_one(self.left) == Flow::Stop {
+                        return Flow::Stop;
+                    }
+                }
+            }
+        }
+        if let Some(error) = error {
+            self.find(records_finding(&self.file.context, batch, error));
+        }
+        Flow::GoOn
+    }
+
+    fn find(&mut self, finding: Finding) {
+        let is_written = self.rows.finding(&finding);
+        self.findings.push((finding, is_written));
+    }
+
+    fn damage(&mut self, damage: &Damage<'_>) -> Flow {
+        self.find(damage_finding(&self.file.context, damage));
+        match (damage.kind, &damage.batch) {
+            (DamageKind::Checksum { computed, .. }, Some(batch))
+                if !self.plan.records || self.plan.format == DumpFormat::Kafka =>
+            {
+                self.batch(batch, computed)
+            }
+            (DamageKind::CutOff { .. }, _) => {
+                let bytes = damage.range.end.0 - damage.range.start.0;
+                self.rows.bytes_left(&self.file.target, bytes);
+                Flow::GoOn
+            }
+            _ => Flow::GoOn,
+        }
+    }
+}
+
+fn control_record<'a>(
+    record: &Record<'a>,
+    batch: &Batch<'_>,
+) -> segkit::format::Result<ControlRecord<'a>> {
+    ControlRecord::parse(record.key, record.value, batch.position())
+}
+
+/// One row of the limit is used up.
+fn take_one(left: &AtomicU64) -> Flow {
+    match left.fetch_sub(1, Ordering::Relaxed) {
+        1 => Flow::Stop,
+        _ => Flow::GoOn,
+    }
+}
