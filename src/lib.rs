@@ -41,7 +41,7 @@
 //! 4. No library function prints, or looks at a terminal, a clock or the environment unless that
 //!    is its job and its name says so.
 //! 5. Output does not depend on thread count, locale or terminal unless a flag says so.
-//! 6. `unsafe` stands in two named files only (`log/file_bytes.rs` maps, `bin/seg/sigbus.rs`
+//! 6. `unsafe` stands in two named files only (`log/file_bytes.rs` maps, `bin/seg/signals.rs`
 //!    handles a signal), each with its proof. No global mutable state outside the signal handler.
 //! 7. Every byte of a `.log` is in exactly one piece of its walk: a proved batch or a damage.
 //! 8. Positions are `u64`, never assumed to fit 31 bits.

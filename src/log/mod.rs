@@ -14,6 +14,7 @@
 //!
 //! What a file is, its name says; what a directory is, its content says.
 
+pub mod damage;
 pub mod file_bytes;
 pub mod log_dir;
 pub mod lookup;

@@ -11,14 +11,16 @@
 //! does; which that is, `format::resync` finds out. Every byte is in exactly one piece.
 
 use super::FileBytes;
+use super::damage::{Prefix, damages};
 use crate::error::Result;
 use crate::format::batch::{LOG_OVERHEAD, PREFIX_BYTES};
-use crate::format::resync::{self, Next, Resync};
-use crate::format::{Batch, Cursor, FormatErrorKind, Offset, Position};
+use crate::format::resync::{self, Next};
+use crate::format::{Batch, FormatErrorKind, Offset, Position};
 use crate::limits::Limits;
 use std::collections::VecDeque;
 use std::ops::Range;
 
+pub use super::damage::{Damage, DamageKind};
 pub use crate::format::resync::Bounds;
 
 /// About how many bytes of whole batches make a run.
@@ -30,8 +32,8 @@ const WINDOW_BYTES: usize = 1 << 20;
 /// How much of a file is looked at first to find out how a damage ends.
 const RESYNC_WINDOW_BYTES: usize = 8 << 20;
 
-/// The most damages that are found out together.
-const DAMAGES_AHEAD: usize = 4096;
+/// Enough for the checksum field of any magic.
+const MAGIC_2_HEADER_BYTES: usize = 61;
 
 /// What the walk comes upon.
 #[derive(Debug)]
@@ -40,57 +42,6 @@ pub enum Piece<'w> {
     Proved(Batch<'w>),
     /// Bytes that no batch proves.
     Damaged(Damage<'w>),
-}
-
-/// Bytes that no batch proves.
-#[derive(Debug)]
-pub struct Damage<'w> {
-    /// Where they are.
-    pub range: Range<Position>,
-    /// What is known about them.
-    pub kind: DamageKind,
-    /// The batch whose frame they are, where it is whole and something proves where it ends.
-    pub batch: Option<Batch<'w>>,
-}
-
-/// What is known about bytes that no batch proves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DamageKind {
-    /// One batch, whole by its length, whose checksum differs.
-    Checksum {
-        /// As the batch says.
-        stored: u32,
-        /// As its bytes give.
-        computed: u32,
-    },
-    /// A batch's length cannot be right.
-    Length {
-        /// The length field.
-        stored: i32,
-        /// The length under which the batch's own checksum agrees.
-        fits: Option<i32>,
-    },
-    /// A batch of an unknown magic.
-    Magic {
-        /// The byte found.
-        magic: i8,
-    },
-    /// The end of the file is inside a batch, and no batch behind its beginning proves itself.
-    CutOff {
-        /// Bytes that the whole batch would have; `None` when its length is cut off as well.
-        needed: Option<u64>,
-    },
-    /// Zeros up to the end of the file.
-    Zeros,
-    /// None of these.
-    Unclaimed,
-    /// Larger than what is read into memory.
-    Limit {
-        /// The limit's name.
-        limit: &'static str,
-        /// Its value.
-        allowed: u64,
-    },
 }
 
 /// Cuts a `.log` into runs by hopping from header to header. A guess: lengths are not under the
@@ -173,9 +124,16 @@ struct Window {
 
 /// What begins at the position of a [`Scanner`].
 enum Step {
-    Proved { size: usize },
-    Unproved { computed: Option<u32> },
-    TooLarge,
+    Proved {
+        size: usize,
+    },
+    Unproved {
+        computed: Option<u32>,
+    },
+    /// Its checksum agrees, but it is larger than what is read into memory.
+    TooLarge {
+        size: u64,
+    },
     End,
 }
 
@@ -214,10 +172,10 @@ impl<'f> Scanner<'f> {
                 // It was parsed a moment ago.
                 Ok(self.batch_at(start, size).map(Piece::Proved))
             }
-            Step::TooLarge => {
+            Step::TooLarge { size } => {
                 let allowed = self.limits.batch_bytes as u64;
                 let kind = DamageKind::Limit { limit: "batch_bytes", allowed };
-                self.damaged(start, start.saturating_add(allowed), kind)
+                self.damaged(start, start.saturating_add(size), kind)
             }
             Step::Unproved { computed } => {
                 let damage = self.damage_at(start)?;
@@ -258,16 +216,40 @@ impl<'f> Scanner<'f> {
                 }
                 Err(error) => match error.kind {
                     FormatErrorKind::Truncated { needed, .. } if !reaches_end => {
-                        let needed = usize::try_from(needed).unwrap_or(usize::MAX);
-                        if needed > self.limits.batch_bytes {
-                            return Ok(Step::TooLarge);
+                        match usize::try_from(needed).ok().filter(|n| *n <= self.limits.batch_bytes)
+                        {
+                            Some(needed) => wanted = needed,
+                            None => return self.step_over_large(needed),
                         }
-                        wanted = needed;
                     }
                     _ => return Ok(Step::Unproved { computed: None }),
                 },
             }
         }
+    }
+
+    /// A batch that is not read into memory: what its length claims is believed when the checksum
+    /// agrees, which is found out piece by piece. What can be read only once is not believed.
+    fn step_over_large(&mut self, size: u64) -> Result<Step> {
+        let Some(prefix) = Prefix::read(self.bytes_at(self.position)) else { return Ok(Step::End) };
+        let end = self.position.saturating_add(size);
+        if self.file.is_stream() || end > self.file.len() {
+            return Ok(Step::Unproved { computed: None });
+        }
+        let (mut at, mut crc) = (self.position + prefix.checked_from(), 0);
+        let mut buffer = Vec::new();
+        while at < end {
+            let length = usize::try_from(end - at).map_or(WINDOW_BYTES, |l| l.min(WINDOW_BYTES));
+            let bytes = self.file.read(at, length, &mut buffer)?;
+            if bytes.is_empty() {
+                return Ok(Step::Unproved { computed: None });
+            }
+            crc = prefix.append_crc(crc, bytes);
+            at += bytes.len() as u64;
+        }
+        let stored = self.file.read(self.position, MAGIC_2_HEADER_BYTES, &mut buffer)?;
+        let is_proved = prefix.stored_crc(stored) == Some(crc);
+        Ok(if is_proved { Step::TooLarge { size } } else { Step::Unproved { computed: None } })
     }
 
     /// Makes sure that the window holds `wanted` bytes from `position` on, or all that are left;
@@ -392,67 +374,4 @@ impl<'f> Scanner<'f> {
                 .is_none_or(|base| offset >= base && offset.0 - base.0 <= i64::from(i32::MAX))
             && next_segment_base.is_none_or(|next| offset < next)
     }
-}
-
-/// The fields that batches of every magic begin with.
-#[derive(Clone, Copy)]
-struct Prefix {
-    offset: Offset,
-    length: i32,
-    magic: i8,
-}
-
-impl Prefix {
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let mut cursor = Cursor::new(bytes.get(..PREFIX_BYTES)?, Position(0));
-        let (offset, length) = (Offset(cursor.i64().ok()?), cursor.i32().ok()?);
-        let _epoch_or_crc = cursor.i32().ok()?;
-        Some(Self { offset, length, magic: cursor.i8().ok()? })
-    }
-
-    /// Which of the fields cannot be: the magic, else the length.
-    fn impossible(self) -> DamageKind {
-        if (0..=2).contains(&self.magic) {
-            DamageKind::Length { stored: self.length, fits: None }
-        } else {
-            DamageKind::Magic { magic: self.magic }
-        }
-    }
-}
-
-/// The damages of a window, in their order; the first begins where the window does. They are found
-/// out together, because a search keeps checksums of the whole window.
-fn damages(
-    window: &[u8],
-    position: Position,
-    reaches_end: bool,
-    mut bounds: Bounds,
-) -> VecDeque<resync::Damage> {
-    let mut resync = Resync::new(window, position, reaches_end);
-    let mut found = VecDeque::new();
-    let mut at = position;
-    while found.len() < DAMAGES_AHEAD {
-        let offset = usize::try_from(at.0 - position.0).unwrap_or(usize::MAX);
-        let rest = window.get(offset..).unwrap_or_default();
-        match Batch::parse(rest, at) {
-            _ if rest.is_empty() => break,
-            Ok(batch) if batch.compute_crc() == batch.crc() => {
-                bounds.last_proved = Some(batch.last_offset());
-                at = batch.end();
-            }
-            _ => {
-                let damage = resync.damage_at(at, &bounds);
-                let needs_more = damage.next == Next::NeedMore;
-                if needs_more && !found.is_empty() {
-                    break;
-                }
-                at = damage.damaged.end;
-                found.push_back(damage);
-                if needs_more {
-                    break;
-                }
-            }
-        }
-    }
-    found
 }

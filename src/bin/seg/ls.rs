@@ -5,6 +5,7 @@ use crate::input::{self, Partition, Surroundings};
 use crate::output::{Outcome, Output};
 use crate::render::{JsonLines, Sink};
 use crate::row::{self, PartitionFacts, SegmentFacts};
+use crate::signals::{self, Interrupted};
 use crate::table::Table;
 use crate::values::{count, minute, size, terminal_text};
 use segkit::error::Error;
@@ -83,6 +84,10 @@ fn list(
     for group in found.partitions.chunk_by(|a, b| a.parent() == b.parent()) {
         let mut listed = Vec::new();
         for partition in group {
+            if signals::is_interrupted() {
+                let how_far = format!("listed up to {}", partition.to_string_lossy());
+                return Err(Interrupted(how_far).into());
+            }
             let looked = surroundings
                 .partition(partition)
                 .and_then(|partition| Listed::new(&partition, args.headers, with_segments));

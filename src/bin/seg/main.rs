@@ -14,7 +14,7 @@ mod progress_bar;
 mod render;
 mod row;
 mod select;
-mod sigbus;
+mod signals;
 mod table;
 mod time;
 mod values;
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         }
     };
     let mut out = Output::new(cli.command.common());
-    sigbus::install();
+    signals::install();
     let result = run(&cli.command, &mut out).and_then(|outcome| Ok((outcome, out.flush()?)));
     match result {
         Ok((mut outcome, ())) => {
@@ -70,5 +70,8 @@ fn fail(error: &anyhow::Error, out: &mut Output) -> ExitCode {
         return ExitCode::from(USAGE);
     }
     let _ = out.error(&format!("{error:#}"));
+    if error.is::<signals::Interrupted>() {
+        return ExitCode::from(signals::INTERRUPTED);
+    }
     out.outcome.into()
 }

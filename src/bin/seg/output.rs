@@ -1,7 +1,7 @@
 //! stdout and stderr, and what becomes the exit status.
 
 use crate::cli::{ColorWhen, Common};
-use crate::sigbus;
+use crate::signals;
 use crate::values::terminal_text;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -25,7 +25,7 @@ impl Outcome {
     pub fn add(&mut self, other: Self) {
         self.is_no |= other.is_no;
         self.is_partial |= other.is_partial;
-        sigbus::found_so_far(self.status());
+        signals::found_so_far(self.status());
     }
 
     /// The exit status: the sum of 1 and 2.

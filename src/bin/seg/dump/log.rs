@@ -10,6 +10,7 @@ use crate::input::{Partition, Target};
 use crate::ordered::{self, Job};
 use crate::output::Output;
 use crate::progress_bar::Bar;
+use crate::signals::{self, Interrupted};
 use segkit::check::Finding;
 use segkit::check::batches::LogContext;
 use segkit::error::Error;
@@ -172,6 +173,10 @@ impl Job for Dump<'_> {
             }
         };
         let Run { file, cut, .. } = walked.run;
+        if signals::is_interrupted() {
+            let how_far = format!("printed {} up to byte {}", file.shown, walked.end);
+            return Err(Interrupted(how_far).into());
+        }
         self.bar.advance(walked.end.saturating_sub(cut.range.start));
         for (finding, is_written) in &walked.findings {
             match is_written {
