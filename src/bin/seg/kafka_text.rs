@@ -4,9 +4,10 @@
 
 use crate::values::push_int;
 use segkit::format::coordinator::Decoded;
-use segkit::format::offset_index::OffsetPosition;
+use segkit::format::kafka_json::write_java_utf8;
+use segkit::format::offset_index::{OffsetIndex, OffsetPosition};
 use segkit::format::producer_snapshot::ProducerEntry;
-use segkit::format::time_index::TimestampOffset;
+use segkit::format::time_index::{TimeIndex, TimestampOffset};
 use segkit::format::txn_index::AbortedTxn;
 use segkit::format::{Batch, Offset, Record};
 
@@ -116,7 +117,7 @@ pub fn record(out: &mut Vec<u8>, batch: &Batch<'_>, record: &Record<'_>) {
                 if index > 0 {
                     out.push(b',');
                 }
-                push_java_text(out, header.key);
+                write_java_utf8(header.key, out);
             }
             out.push(b']');
         }
@@ -128,14 +129,14 @@ pub fn record(out: &mut Vec<u8>, batch: &Batch<'_>, record: &Record<'_>) {
 }
 
 /// Key and value as text, each left out when it is null.
-pub fn key_and_payload(out: &mut Vec<u8>, record: &Record<'_>) {
-    if let Some(key) = record.key {
+pub fn key_and_payload(out: &mut Vec<u8>, key: Option<&[u8]>, value: Option<&[u8]>) {
+    if let Some(key) = key {
         push(out, " key: ");
-        push_java_text(out, key);
+        write_java_utf8(key, out);
     }
-    if let Some(value) = record.value {
+    if let Some(value) = value {
         push(out, " payload: ");
-        push_java_text(out, value);
+        write_java_utf8(value, out);
     }
 }
 
@@ -154,15 +155,32 @@ fn length(bytes: Option<&[u8]>) -> i64 {
     bytes.map_or(-1, |bytes| i64::try_from(bytes.len()).unwrap_or(i64::MAX))
 }
 
+/// An offset index. That tool takes the zeros of a preallocated index for an entry if they stand at
+/// its front, and for its end behind that.
+pub fn offset_index(out: &mut Vec<u8>, index: &OffsetIndex<'_>, base: Offset) {
+    let slots = (0..index.entries_as_kafka()).map_while(|slot| index.get(slot));
+    for entry in slots.take_while(|entry| entry.index == 0 || entry.offset != base) {
+        offset_index_entry(out, &entry);
+    }
+}
+
+/// A time index, with zeros as in [`offset_index`].
+pub fn time_index(out: &mut Vec<u8>, index: &TimeIndex<'_>, base: Offset) {
+    let slots = (0..index.entries_as_kafka()).map_while(|slot| index.get(slot));
+    for entry in slots.take_while(|entry| entry.index == 0 || entry.offset != base) {
+        time_index_entry(out, &entry);
+    }
+}
+
 /// The line of an offset index entry.
-pub fn offset_index_entry(out: &mut Vec<u8>, entry: &OffsetPosition) {
+fn offset_index_entry(out: &mut Vec<u8>, entry: &OffsetPosition) {
     push_number(out, "offset: ", entry.offset.0);
     push_number(out, " position: ", entry.position.into());
     out.push(b'\n');
 }
 
 /// The line of a time index entry.
-pub fn time_index_entry(out: &mut Vec<u8>, entry: &TimestampOffset) {
+fn time_index_entry(out: &mut Vec<u8>, entry: &TimestampOffset) {
     push_number(out, "timestamp: ", entry.timestamp);
     push_number(out, " offset: ", entry.offset.0);
     out.push(b'\n');
@@ -200,42 +218,4 @@ pub fn producer_entry(out: &mut Vec<u8>, entry: &ProducerEntry) {
 pub fn empty_index(out: &mut Vec<u8>, path: &str) {
     push(out, path);
     push(out, " is empty.\n");
-}
-
-/// Bytes as Java makes a string of them: each broken sequence becomes one replacement character.
-/// Unlike Rust, Java takes the three bytes of a surrogate for a single broken sequence.
-pub fn push_java_text(out: &mut Vec<u8>, bytes: &[u8]) {
-    let mut rest = bytes;
-    while let Err(error) = std::str::from_utf8(rest) {
-        let (valid, broken) = rest.split_at_checked(error.valid_up_to()).unwrap_or((rest, &[]));
-        out.extend_from_slice(valid);
-        push(out, "\u{fffd}");
-        let skip = match broken {
-            [0xed, 0xa0..=0xbf, 0x80..=0xbf, ..] => 3,
-            _ => error.error_len().unwrap_or(broken.len()),
-        };
-        rest = broken.get(skip..).unwrap_or_default();
-    }
-    out.extend_from_slice(rest);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn broken_text_as_java_has_it() {
-        let text = |bytes: &[u8]| {
-            let mut out = Vec::new();
-            push_java_text(&mut out, bytes);
-            String::from_utf8(out).unwrap()
-        };
-        // What `new String(bytes, UTF_8)` of Java 17 gives.
-        assert_eq!(text(b"a\xffb"), "a\u{fffd}b");
-        assert_eq!(text(b"\xed\xa0\x80b"), "\u{fffd}b");
-        assert_eq!(text(b"\xe2\x82"), "\u{fffd}");
-        assert_eq!(text(b"\xc0\xaf"), "\u{fffd}\u{fffd}");
-        assert_eq!(text(b"\xf0\x9f\x98\x80"), "\u{1f600}");
-        assert_eq!(text(b"\xf4\x90\x80\x80"), "\u{fffd}\u{fffd}\u{fffd}\u{fffd}");
-    }
 }

@@ -7,6 +7,7 @@ use crate::input::Target;
 use crate::kafka_text;
 use crate::render::{JsonLines, Sink, TextLines};
 use crate::row::{self, BatchContext, BatchExtent, ValueStyles};
+use crate::values::ValueStyle;
 use segkit::check::Finding;
 use segkit::format::control::ControlRecord;
 use segkit::format::coordinator::Decoded;
@@ -95,7 +96,7 @@ pub struct TextRows {
 /// As `kafka-dump-log`.
 pub struct KafkaRows {
     out: Vec<u8>,
-    records: bool,
+    styles: ValueStyles,
 }
 
 impl JsonRows {
@@ -113,9 +114,9 @@ impl TextRows {
 }
 
 impl KafkaRows {
-    /// With or without records, as `plan` says.
+    /// Keys and values can be left out, as `plan` says, but look as that tool shows them.
     pub fn new(plan: &Plan) -> Self {
-        Self { out: Vec::new(), records: plan.records }
+        Self { out: Vec::new(), styles: plan.styles }
     }
 }
 
@@ -240,8 +241,11 @@ impl Rows for KafkaRows {
             (None, Some(decoded)) => {
                 kafka_text::decoded(&mut self.out, &decoded, record.offset);
             }
-            (None, None) if self.records => kafka_text::key_and_payload(&mut self.out, record),
-            (None, None) => {}
+            (None, None) => {
+                let key = record.key.filter(|_| self.styles.key != ValueStyle::None);
+                let value = record.value.filter(|_| self.styles.value != ValueStyle::None);
+                kafka_text::key_and_payload(&mut self.out, key, value);
+            }
         }
         self.out.push(b'\n');
     }

@@ -212,16 +212,12 @@ impl Dump<'_> {
                 if index.entries_as_kafka() == 0 {
                     kafka_text::empty_index(text, &self.shown);
                 }
-                for entry in index.iter() {
-                    kafka_text::offset_index_entry(text, &entry);
-                }
+                kafka_text::offset_index(text, &index, base);
                 self.offset_index_end(&index, bytes);
             }
             FileKind::TimeIndex => {
                 let index = TimeIndex::new(bytes, base);
-                for entry in index.iter() {
-                    kafka_text::time_index_entry(text, &entry);
-                }
+                kafka_text::time_index(text, &index, base);
                 self.time_index_end(&index, bytes);
             }
             FileKind::TxnIndex => {
