@@ -61,8 +61,7 @@ impl FileBytes {
     /// # Errors
     /// When it cannot be opened, or is a symbolic link or anything but a regular file.
     pub fn open(path: &Path, access: Access) -> Result<Self> {
-        let file = open_regular(path)?;
-        let length = length_of(&file, path)?;
+        let (file, length) = open_with_length(path)?;
         let source = match access {
             Access::Read => Source::Windows(file),
             Access::Map if length < MAP_FROM_BYTES => {
@@ -82,9 +81,8 @@ impl FileBytes {
     /// # Errors
     /// As [`FileBytes::open`], and when reading fails.
     pub fn open_owned(path: &Path, limit: u64) -> Result<Self> {
-        let file = open_regular(path)?;
-        let length = length_of(&file, path)?.min(limit);
-        Self::read_owned(path, &file, length)
+        let (file, length) = open_with_length(path)?;
+        Self::read_owned(path, &file, length.min(limit))
     }
 
     /// Bytes that are in memory already; `path` is what they are called.
@@ -244,6 +242,10 @@ pub fn read_small(path: &Path) -> Result<Vec<u8>> {
 /// # Errors
 /// When the file cannot be opened or is not a regular one.
 pub fn open_regular(path: &Path) -> Result<File> {
+    open_with_length(path).map(|(file, _)| file)
+}
+
+fn open_with_length(path: &Path) -> Result<(File, u64)> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(descriptor) => File::from(descriptor),
@@ -252,9 +254,10 @@ pub fn open_regular(path: &Path) -> Result<File> {
         }
         Err(error) => return Err(Error::new("opening", path, error.into())),
     };
-    let kind = file.metadata().map_err(|error| Error::new("opening", path, error))?.file_type();
+    let metadata = file.metadata().map_err(|error| Error::new("opening", path, error))?;
+    let kind = metadata.file_type();
     if kind.is_file() {
-        return Ok(file);
+        return Ok((file, metadata.len()));
     }
     let what = if kind.is_dir() {
         "a directory"
@@ -264,11 +267,6 @@ pub fn open_regular(path: &Path) -> Result<File> {
         "a device or a socket"
     };
     Err(Error::other("opening", path, format!("{what}, not a regular file")))
-}
-
-fn length_of(file: &File, path: &Path) -> Result<u64> {
-    let metadata = file.metadata().map_err(|error| Error::new("reading", path, error))?;
-    Ok(metadata.len())
 }
 
 /// Maps the whole file, read-only.

@@ -8,8 +8,10 @@
 
 use super::lookup::{OpenPartition, Place, Workspace};
 use super::runs::{Bounds, Piece, Scanner};
-use super::segment::Segment;
+use super::segment::{Segment, SegmentFiles};
+use super::{Access, FileBytes};
 use crate::error::Result;
+use crate::format::time_index::TimeIndex;
 use crate::format::{Batch, Batches, Codec, Offset, Position};
 use crate::limits::Limits;
 
@@ -52,12 +54,13 @@ pub fn ends(
     index: usize,
     workspace: &mut Workspace,
 ) -> Result<SegmentSummary> {
-    let segment = open.segment(index)?;
     let end = open.segment_end(index, workspace)?;
+    let files = open.directory().segments.get(index);
+    let indexed = files.and_then(|files| time_index_end(files, open.access()));
     Ok(SegmentSummary {
         next_offset: Some(end.log_end.offset),
         first_timestamp: first_timestamp(open, index)?,
-        max_timestamp: time_index_end(segment).max(end.max_timestamp),
+        max_timestamp: indexed.max(end.max_timestamp),
         headers: None,
     })
 }
@@ -65,8 +68,11 @@ pub fn ends(
 /// The timestamp of the last entry of a segment's time index: in a segment that is not written to
 /// any more, its greatest. `None` without an index or an entry.
 #[must_use]
-pub fn time_index_end(segment: &Segment) -> Option<i64> {
-    segment.time_index().ok()?.last().map(|entry| entry.timestamp)
+pub fn time_index_end(files: &SegmentFiles, access: Access) -> Option<i64> {
+    let bytes = FileBytes::open(&files.time_index.as_ref()?.path, access).ok()?;
+    let mut buffer = Vec::new();
+    let bytes = bytes.read(0, usize::try_from(bytes.len()).ok()?, &mut buffer).ok()?;
+    TimeIndex::new(bytes, files.base_offset).last().map(|entry| entry.timestamp)
 }
 
 fn first_timestamp(open: &OpenPartition, index: usize) -> Result<Option<i64>> {

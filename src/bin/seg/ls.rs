@@ -144,7 +144,9 @@ impl Listed {
             } else if with_segments || index == 0 || index == last {
                 summary::ends(&open, index, &mut workspace)?
             } else {
-                let max_timestamp = summary::time_index_end(open.segment(index)?);
+                let files = dir.segments.get(index);
+                let max_timestamp =
+                    files.and_then(|files| summary::time_index_end(files, partition.access()));
                 SegmentSummary { max_timestamp, ..SegmentSummary::default() }
             };
             facts.first_timestamp = facts.first_timestamp.or(summary.first_timestamp);

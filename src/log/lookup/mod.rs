@@ -235,6 +235,12 @@ impl OpenPartition {
         &self.directory
     }
 
+    /// How its files are read.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
     /// The first offset that may be asked for.
     #[must_use]
     pub fn log_start_offset(&self) -> Offset {
