@@ -24,7 +24,7 @@
 //!
 //! | layer | what it is | never |
 //! |---|---|---|
-//! | [`format`] | bytes to values and back; pure | files, sockets, threads, printing |
+//! | [`mod@format`] | bytes to values and back; pure | files, sockets, threads, printing |
 //! | [`log`] | reads disks: names, bytes, directories, runs, lookup | judging, threads |
 //! | [`check`] | judges: what the views describe becomes findings | changing a disk |
 //! | `bin/seg` | talks: arguments in, rows out | knowing the bytes |
