@@ -3,7 +3,7 @@
 use crate::select::{OffsetRange, TimeRange};
 use crate::values::ValueStyle;
 use crate::{completions, dump, lookup, ls};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Read Apache Kafka segment files straight from a directory: no broker, no JVM.
@@ -25,6 +25,33 @@ pub struct Cli {
 pub const EXIT_STATUS: &str = "\
 Exit status: 0 all is well; 1 the answer is no (damage found, offset not in the log); 2 could not
 look everywhere (I/O error, a limit was hit); 3 both; 64 the command line makes no sense.";
+
+/// The groups in which `seg --help` shows the commands.
+const GROUPS: [(&str, &[&str]); 2] =
+    [("Inspect", &["ls", "dump", "lookup"]), ("Shell", &["completions"])];
+
+impl Cli {
+    /// The command line as clap has it, with the commands in their groups.
+    pub fn grouped() -> clap::Command {
+        let command = Self::command();
+        let mut template = "{about}\n\n{usage-heading} {usage}\n".to_owned();
+        for (group, names) in GROUPS {
+            template.push_str(&format!("\n{group}:\n"));
+            for name in names {
+                let about = command.find_subcommand(name).and_then(clap::Command::get_about);
+                let about = about.map(ToString::to_string).unwrap_or_default();
+                template.push_str(&format!("  {name:<12} {about}\n"));
+            }
+        }
+        template.push_str("\nOptions:\n{options}{after-help}");
+        command.help_template(template)
+    }
+
+    /// The arguments of this process.
+    pub fn read() -> Result<Self, clap::Error> {
+        Self::from_arg_matches(&Self::grouped().try_get_matches()?)
+    }
+}
 
 /// The verbs.
 #[derive(Subcommand)]
@@ -202,5 +229,21 @@ impl Common {
     pub fn threads(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.threads.map_or_else(cores, usize::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_in_one_group() {
+        let command = Cli::command();
+        let mut all: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+        let mut grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| *names).copied().collect();
+        all.sort_unstable();
+        grouped.sort_unstable();
+        assert_eq!(all, grouped);
+        Cli::grouped().debug_assert();
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::cli::Cli;
 use crate::output::{Outcome, Output};
-use clap::CommandFactory;
 use clap_complete::Shell;
 
 /// The arguments of `seg completions`.
@@ -16,7 +15,7 @@ pub struct Args {
 /// Prints the script.
 pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "seg", &mut script);
+    clap_complete::generate(args.shell, &mut Cli::grouped(), "seg", &mut script);
     out.write(&script)?;
     Ok(Outcome::default())
 }

@@ -21,10 +21,10 @@ use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
-  seg lookup orders-0 --offset 700123
-  seg lookup orders-0 --offset 700123 --explain
-  seg lookup orders-0 --time 2026-11-01T08:00:00Z --format json
-  seg lookup /data/kafka --time '2h ago'             in every partition
+  seg lookup testdata/kafka-4.3.1/lookup-0 --offset 3000
+  seg lookup testdata/kafka-4.3.1/lookup-0 --offset 3000 --explain
+  seg lookup testdata/kafka-4.3.1/lookup-0 --time 2026-11-22T16:55:00Z --format json
+  seg lookup /data/kafka --time '2h ago'                            in every partition
 ";
 
 /// The arguments of `seg lookup`.

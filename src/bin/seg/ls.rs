@@ -20,10 +20,10 @@ use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
-  seg ls /data/kafka                 the partitions of a log dir
-  seg ls /data/kafka/orders-0        the segments of a partition
-  seg ls --headers orders-0          with counts, codecs and exact times, from every batch header
-  seg ls /data --format json | jq -r 'select(.strays != []) | .path'
+  seg ls testdata                                      the partitions of all log dirs below
+  seg ls testdata/kafka-4.3.1/lookup-0                 the segments of a partition
+  seg ls --headers testdata/kafka-2.8.2/upgrade-0      with counts, codecs and exact times
+  seg ls testdata/kafka-4.3.1 --format json | jq -r 'select(.bytes == 0) | .path'
 ";
 
 /// The arguments of `seg ls`.

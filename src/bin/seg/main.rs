@@ -19,7 +19,6 @@ mod table;
 mod time;
 mod values;
 
-use clap::Parser;
 use clap::error::ErrorKind;
 use cli::{Cli, Command};
 use output::{Outcome, Output};
@@ -29,7 +28,7 @@ use std::process::ExitCode;
 const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) => {
             let asked_for =

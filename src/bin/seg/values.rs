@@ -361,11 +361,10 @@ mod tests {
 
     #[test]
     fn nothing_reaches_a_terminal_that_it_would_act_on() {
-        assert_eq!(
-            text("\x1b[31m\u{202e}\u{9b}x".as_bytes(), ValueStyle::Auto),
-            "\\u{1b}[31m\\u{202e}\\u{9b}x"
-        );
+        let shown = text("\x1b[31m\u{202e}\u{9b}x".as_bytes(), ValueStyle::Auto);
+        assert_eq!(shown, "\"\\u{1b}[31m\\u{202e}\\u{9b}x\"");
         assert_eq!(text(b"a\nb", ValueStyle::Auto), "\"a\\nb\"");
+        assert_eq!(text(b"{\n\x07", ValueStyle::Auto), "{\\n\\u{7}");
     }
 
     #[test]

@@ -16,13 +16,14 @@ use segkit::log::FileKind;
 
 const EXAMPLES: &str = "\
 Examples:
-  seg dump orders-0                                  the batches of a partition
-  seg dump -r orders-0 --offsets 1000..1010          ten records
-  seg dump -r orders-0 --offsets -100.. --format json
-  seg dump -r orders-0 --time '2h ago..' --committed
-  seg dump orders-0/00000000000000000000.timeindex   every file kind has its rows
-  seg dump --format kafka orders-0/*.log             the text of kafka-dump-log
-  kubectl exec broker -- cat orders-0/0000.log | seg dump -r -
+  seg dump testdata/kafka-4.3.1/txn-0                                the batches of a partition
+  seg dump -r testdata/kafka-4.3.1/lookup-0 --offsets 1000..1010     ten records
+  seg dump -r testdata/kafka-4.3.1/lookup-0 --offsets -100.. --format json
+  seg dump -r testdata/kafka-4.3.1/txn-0 --committed --limit 5
+  seg dump -r testdata --time '2026-11-22T17:01:03Z..' --limit 3     in every partition
+  seg dump testdata/kafka-4.3.1/meta.properties                      every file kind has its rows
+  seg dump -r --format kafka testdata/kafka-4.3.1/epochs-0           the text of kafka-dump-log
+  ssh broker cat /data/kafka/orders-0/00000000000000000000.log | seg dump -r -
 ";
 
 /// The arguments of `seg dump`.
@@ -32,10 +33,10 @@ pub struct Args {
     #[command(flatten)]
     input: Input,
     /// Print the records, not the batches
-    #[arg(short, long)]
+    #[arg(short, long, help_heading = "Output")]
     records: bool,
     /// The form of the answer
-    #[arg(long, value_enum, value_name = "FORM", default_value = "text")]
+    #[arg(long, value_enum, value_name = "FORM", default_value = "text", help_heading = "Output")]
     format: DumpFormat,
     #[command(flatten)]
     select: Select,

@@ -1,0 +1,75 @@
+//! The examples in every `--help` run as they stand there.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::process::{Command, Output};
+
+fn seg(words: &[String]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_seg"))
+        .args(words)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap()
+}
+
+fn text(words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+    String::from_utf8(seg(&words).stdout).unwrap()
+}
+
+/// The words of an example, up to a pipe or to what is said about it behind two spaces.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for char in line.trim().chars() {
+        match char {
+            '\'' => quoted = !quoted,
+            ' ' if !quoted && words.last().unwrap().is_empty() => break,
+            ' ' if !quoted => words.push(String::new()),
+            _ => words.last_mut().unwrap().push(char),
+        }
+    }
+    let end = words.iter().position(|word| word.is_empty() || word == "|");
+    words.truncate(end.unwrap_or(words.len()));
+    words.remove(0);
+    words
+}
+
+#[test]
+fn examples_run() {
+    let help = text(&["--help"]);
+    let names = ["ls", "dump", "lookup"];
+    for name in names {
+        assert!(help.contains(&format!("\n  {name} ")), "{name} is not in the help");
+        let help = text(&[name, "--help"]);
+        let examples = help.split("\nExamples:\n").nth(1).unwrap();
+        let examples = examples.lines().take_while(|line| !line.is_empty());
+        let examples: Vec<&str> = examples.filter(|line| line.contains("testdata")).collect();
+        assert!(examples.len() >= 3, "{name}: {examples:?}");
+        for example in examples {
+            let output = seg(&words(example));
+            let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success(), "{example}: {}\n{errors}", output.status);
+            assert!(!output.stdout.is_empty(), "{example} prints nothing");
+        }
+    }
+}
+
+#[test]
+fn every_help_ends_with_the_exit_status() {
+    for name in ["ls", "dump", "lookup"] {
+        for flag in ["-h", "--help"] {
+            assert!(text(&[name, flag]).contains("Exit status: 0"), "{name} {flag}");
+        }
+    }
+}
+
+#[test]
+fn completion_scripts_name_every_command() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = text(&["completions", shell]);
+        for name in ["ls", "dump", "lookup", "completions"] {
+            assert!(script.contains(name), "{shell}: {name}");
+        }
+    }
+}
