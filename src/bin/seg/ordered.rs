@@ -184,3 +184,83 @@ fn finish<J: Job>(
     state.turn += 1;
     shared.turned.notify_all();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hands out numbers; what is written has to come in their order. Every seventh number is
+    /// found to be wrong by the work on the one before: then it is handed out again, marked.
+    struct Numbers {
+        next: u64,
+        end: u64,
+        corrected: u64,
+        written: Vec<u64>,
+        stop_behind: u64,
+    }
+
+    struct Done {
+        number: u64,
+    }
+
+    impl Job for Numbers {
+        type Piece = u64;
+        type Done = Done;
+
+        fn next(&mut self) -> anyhow::Result<Option<u64>> {
+            let number = self.next;
+            self.next += 1;
+            if number < self.end { Ok(Some(number)) } else { Ok(None) }
+        }
+
+        fn write(&mut self, output: &mut Vec<u8>) -> anyhow::Result<bool> {
+            for number in output.chunks_exact(8) {
+                self.written.push(u64::from_be_bytes(number.try_into()?));
+            }
+            Ok(self.written.len() as u64 <= self.stop_behind)
+        }
+
+        fn finish(&mut self, done: Done) -> anyhow::Result<bool> {
+            anyhow::ensure!(done.number != 5000, "piece 5000 fails");
+            if done.number % 7 == 6 && done.number >= self.corrected {
+                self.corrected = done.number + 1;
+                self.next = done.number + 1;
+                return Ok(false);
+            }
+            Ok(true)
+        }
+    }
+
+    fn numbers(end: u64, stop_behind: u64, threads: usize) -> anyhow::Result<Numbers> {
+        let job = Numbers { next: 0, end, corrected: 0, written: Vec::new(), stop_behind };
+        run(job, threads, || (), |(), number, turn| {
+            let mut output = number.to_be_bytes().to_vec();
+            if number % 3 == 0 {
+                // Work takes different times, and some of it is written early.
+                std::thread::yield_now();
+                turn.write(&mut output);
+            }
+            Ok((output, Done { number }))
+        })
+    }
+
+    #[test]
+    fn output_comes_in_order_once_with_any_number_of_threads() {
+        for threads in [1, 2, 3, 8] {
+            for end in [0, 1, 2, 7, 500] {
+                let written = numbers(end, u64::MAX, threads).unwrap().written;
+                assert_eq!(written, (0..end).collect::<Vec<_>>(), "{threads} threads");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_behind_a_stop_or_an_error() {
+        for threads in [1, 4] {
+            let written = numbers(10_000, 99, threads).unwrap().written;
+            assert_eq!(written, (0..100).collect::<Vec<_>>());
+            let error = numbers(10_000, u64::MAX, threads).err().unwrap();
+            assert_eq!(error.to_string(), "piece 5000 fails");
+        }
+    }
+}
