@@ -30,6 +30,7 @@ pub mod record;
 pub mod replay;
 pub mod resync;
 pub mod schema;
+pub mod sparse_index;
 pub mod time_index;
 pub mod transaction_state;
 pub mod txn_index;

@@ -4,45 +4,43 @@
 //!   0               4          8
 //!   | i32           | i32      |   a batch begins at position in the .log, and every batch before
 //!   | offset - base | position |   it ends below offset
-//!
-//!   the file:
-//!   | entry 0 | entry 1 | ... | entry n-1 | zeros: room for more entries | 0 to 7 bytes  |
-//!   '--------- entries() -----------------'------------- tail() -------------------------'
-//!   '--------- entries_as_kafka() ---------------------------------------'- bytes_left() -'
 //! ```
 //!
-//! # Where the entries end
-//!
-//! A broker makes the index of its active segment 10 MiB long, all zeros, and cuts it to its
-//! entries only when the segment is rolled or closed. After a crash the file does not say how many
-//! entries it has. No entry but the first can be all zeros, so in a sound file "all zeros" is false
-//! for every entry and true behind them, and where it turns is found by bisection: a search touches
-//! some twenty pages, and a file whose last slot is in use only that one.
-//!
-//! In a damaged file bisection finds *one* place where an entry is followed by a zero slot, not
-//! always the first. Nothing may lean on the answer alone: a reader confirms every position against
-//! the log, and a check looks whether [`OffsetIndex::tail`] is nothing but zeros and whether the
-//! entries rise. All searches end after at most 64 steps on any bytes.
+//! Where the entries of a file end, and what can be asked of them: see
+//! [`sparse_index`](super::sparse_index).
 
+use super::sparse_index::{Floor, Slot, SparseIndex};
 use super::{Offset, Position};
+
 use zerocopy::byteorder::big_endian::I32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// Bytes of one entry.
 pub const ENTRY_BYTES: usize = 8;
 
+/// An entry as it stands in the file.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy, Debug)]
 #[repr(C)]
-struct Slot {
+pub struct OffsetSlot {
     relative_offset: I32,
     position: I32,
 }
 
-const _: () = assert!(size_of::<Slot>() == ENTRY_BYTES);
+const _: () = assert!(size_of::<OffsetSlot>() == ENTRY_BYTES);
 
-impl Slot {
-    fn is_zero(self) -> bool {
+impl Slot for OffsetSlot {
+    type Entry = OffsetPosition;
+
+    // The first batch of a segment has no entry, so that no entry points to its beginning.
+    const ZEROS_MAY_BE_AN_ENTRY: bool = false;
+
+    fn is_zero(&self) -> bool {
         self.relative_offset.get() == 0 && self.position.get() == 0
+    }
+
+    fn entry(&self, base_offset: Offset, index: usize) -> OffsetPosition {
+        let offset = base_offset.plus(i64::from(self.relative_offset.get()));
+        OffsetPosition { index, offset, position: self.position.get() }
     }
 }
 
@@ -72,139 +70,21 @@ impl OffsetPosition {
 
     /// Appends an entry's bytes to `out`.
     pub fn encode(relative_offset: i32, position: i32, out: &mut Vec<u8>) {
-        let slot = Slot { relative_offset: relative_offset.into(), position: position.into() };
+        let slot =
+            OffsetSlot { relative_offset: relative_offset.into(), position: position.into() };
         out.extend_from_slice(slot.as_bytes());
     }
 }
 
-/// What a binary search for the greatest entry at or below a target found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Floor<Entry> {
-    /// The entry; `None` when all entries lie above the target.
-    pub entry: Option<Entry>,
-    /// How many entries were looked at.
-    pub steps: u32,
-}
-
 /// The bytes of a whole `.index`.
-#[derive(Clone, Copy, Debug)]
-pub struct OffsetIndex<'a> {
-    slots: &'a [Slot],
-    entries: usize,
-    tail: &'a [u8],
-    bytes_left: usize,
-    base_offset: Offset,
-}
+pub type OffsetIndex<'a> = SparseIndex<'a, OffsetSlot>;
 
-impl<'a> OffsetIndex<'a> {
-    /// Views `bytes`, a whole file of the segment that begins with `base_offset`, and finds the
-    /// end of its entries.
-    #[must_use]
-    pub fn new(bytes: &'a [u8], base_offset: Offset) -> Self {
-        let bytes_left = bytes.len() % ENTRY_BYTES;
-        let whole = bytes.get(..bytes.len() - bytes_left).unwrap_or_default();
-        let slots = <[Slot]>::ref_from_bytes(whole).unwrap_or_default();
-        let entries = entries_before_zeros(slots, |slot| slot.is_zero());
-        let tail = bytes.get(entries * ENTRY_BYTES..).unwrap_or_default();
-        Self { slots, entries, tail, bytes_left, base_offset }
-    }
-
-    /// How many entries there are before the zeros. See the head of this module.
-    #[must_use]
-    pub fn entries(&self) -> usize {
-        self.entries
-    }
-
-    /// How many entries Kafka counts when it opens the file: all that fit its length, zeros too.
-    #[must_use]
-    pub fn entries_as_kafka(&self) -> usize {
-        self.slots.len()
-    }
-
-    /// Everything behind the entries: zeros, and the bytes that are no whole entry.
-    #[must_use]
-    pub fn tail(&self) -> &'a [u8] {
-        self.tail
-    }
-
-    /// Bytes at the end of the file that are no whole entry. Kafka does not look at them.
-    #[must_use]
-    pub fn bytes_left(&self) -> usize {
-        self.bytes_left
-    }
-
-    /// The entry number `index` of [`OffsetIndex::entries_as_kafka`], in the zeros too.
-    #[must_use]
-    pub fn get(&self, index: usize) -> Option<OffsetPosition> {
-        self.slots.get(index).map(|slot| entry(self.base_offset, index, slot))
-    }
-
-    /// The last entry before the zeros.
-    #[must_use]
-    pub fn last(&self) -> Option<OffsetPosition> {
-        self.get(self.entries.checked_sub(1)?)
-    }
-
-    /// The entries before the zeros, in the order of the file.
-    pub fn iter(
-        &self,
-    ) -> impl DoubleEndedIterator<Item = OffsetPosition> + ExactSizeIterator + Clone + use<'a> {
-        let base_offset = self.base_offset;
-        let slots = self.slots.get(..self.entries).unwrap_or_default();
-        slots.iter().enumerate().map(move |(index, slot)| entry(base_offset, index, slot))
-    }
-
+impl OffsetIndex<'_> {
     /// The greatest entry with an offset of at most `target`; of equal ones the last.
     #[must_use]
     pub fn floor(&self, target: Offset) -> Floor<OffsetPosition> {
-        let (above, steps) = first_not(0, self.entries, |index| {
-            self.get(index).is_some_and(|entry| entry.offset <= target)
-        });
-        Floor { entry: above.checked_sub(1).and_then(|index| self.get(index)), steps }
+        self.greatest(|entry| entry.offset <= target)
     }
-}
-
-fn entry(base_offset: Offset, index: usize, slot: &Slot) -> OffsetPosition {
-    let offset = base_offset.plus(i64::from(slot.relative_offset.get()));
-    OffsetPosition { index, offset, position: slot.position.get() }
-}
-
-/// How many of `slots` are entries, if those are followed by zeros only. The first slot may be all
-/// zeros and yet an entry, when an entry follows.
-pub(super) fn entries_before_zeros<Slot: Copy>(
-    slots: &[Slot],
-    is_zero: impl Fn(Slot) -> bool,
-) -> usize {
-    let in_use = |index: usize| slots.get(index).is_some_and(|slot| !is_zero(*slot));
-    match slots.len() {
-        0 => 0,
-        count if in_use(count - 1) => count,
-        count => match first_not(1, count, in_use) {
-            (1, _) => usize::from(in_use(0)),
-            (entries, _) => entries,
-        },
-    }
-}
-
-/// Bisects `low..high` for the first index that `holds` is false for, `high` if there is none;
-/// with the number of indexes that were looked at. On unsorted input it is some such index, or
-/// `high`.
-pub(super) fn first_not(
-    mut low: usize,
-    mut high: usize,
-    holds: impl Fn(usize) -> bool,
-) -> (usize, u32) {
-    let mut steps = 0;
-    while low < high {
-        let middle = low + (high - low) / 2;
-        steps += 1;
-        if holds(middle) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    (low, steps)
 }
 
 #[cfg(test)]

@@ -4,20 +4,15 @@
 //!   0           8               12
 //!   | i64       | i32           |   timestamp is the greatest of all records up to offset, and
 //!   | timestamp | offset - base |   every record with a greater one comes behind offset
-//!
-//!   the file:
-//!   | entry 0 | entry 1 | ... | entry n-1 | zeros: room for more entries | 0 to 11 bytes |
-//!   '--------- entries() -----------------'------------- tail() -------------------------'
-//!   '--------- entries_as_kafka() ---------------------------------------'- bytes_left() -'
 //! ```
 //!
-//! The end of the entries is found as in [`offset_index`](super::offset_index), with the same
-//! promises, save for one thing: 12 zero bytes *can* be an entry (timestamp 0 at the base offset),
-//! if only as the first one. So a file of exactly one slot holds an entry whatever its bytes, and
-//! where more zeros follow a first slot of zeros it is taken for room, as a broker that crashed
-//! before it wrote an entry leaves it.
+//! Where the entries of a file end, and what can be asked of them: see
+//! [`sparse_index`](super::sparse_index). One thing is different here: 12 zero bytes *can* be an
+//! entry (timestamp 0 at the base offset), if only as the first one. So a file of exactly one slot
+//! holds an entry whatever its bytes, and where more zeros follow a first slot of zeros it is taken
+//! for room, as a broker that crashed before it wrote an entry leaves it.
 
-use super::offset_index::{Floor, entries_before_zeros, first_not};
+use super::sparse_index::{Floor, Slot, SparseIndex};
 use super::{Offset, Position};
 use zerocopy::byteorder::big_endian::{I32, I64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -25,18 +20,28 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 /// Bytes of one entry.
 pub const ENTRY_BYTES: usize = 12;
 
+/// An entry as it stands in the file.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy, Debug)]
 #[repr(C)]
-struct Slot {
+pub struct TimeSlot {
     timestamp: I64,
     relative_offset: I32,
 }
 
-const _: () = assert!(size_of::<Slot>() == ENTRY_BYTES);
+const _: () = assert!(size_of::<TimeSlot>() == ENTRY_BYTES);
 
-impl Slot {
-    fn is_zero(self) -> bool {
+impl Slot for TimeSlot {
+    type Entry = TimestampOffset;
+
+    const ZEROS_MAY_BE_AN_ENTRY: bool = true;
+
+    fn is_zero(&self) -> bool {
         self.timestamp.get() == 0 && self.relative_offset.get() == 0
+    }
+
+    fn entry(&self, base_offset: Offset, index: usize) -> TimestampOffset {
+        let offset = base_offset.plus(i64::from(self.relative_offset.get()));
+        TimestampOffset { index, timestamp: self.timestamp.get(), offset }
     }
 }
 
@@ -60,96 +65,21 @@ impl TimestampOffset {
 
     /// Appends an entry's bytes to `out`.
     pub fn encode(timestamp: i64, relative_offset: i32, out: &mut Vec<u8>) {
-        let slot = Slot { timestamp: timestamp.into(), relative_offset: relative_offset.into() };
+        let slot =
+            TimeSlot { timestamp: timestamp.into(), relative_offset: relative_offset.into() };
         out.extend_from_slice(slot.as_bytes());
     }
 }
 
 /// The bytes of a whole `.timeindex`.
-#[derive(Clone, Copy, Debug)]
-pub struct TimeIndex<'a> {
-    slots: &'a [Slot],
-    entries: usize,
-    tail: &'a [u8],
-    bytes_left: usize,
-    base_offset: Offset,
-}
+pub type TimeIndex<'a> = SparseIndex<'a, TimeSlot>;
 
-impl<'a> TimeIndex<'a> {
-    /// Views `bytes`, a whole file of the segment that begins with `base_offset`, and finds the
-    /// end of its entries.
-    #[must_use]
-    pub fn new(bytes: &'a [u8], base_offset: Offset) -> Self {
-        let bytes_left = bytes.len() % ENTRY_BYTES;
-        let whole = bytes.get(..bytes.len() - bytes_left).unwrap_or_default();
-        let slots = <[Slot]>::ref_from_bytes(whole).unwrap_or_default();
-        let entries = match slots {
-            [_] => 1,
-            _ => entries_before_zeros(slots, |slot| slot.is_zero()),
-        };
-        let tail = bytes.get(entries * ENTRY_BYTES..).unwrap_or_default();
-        Self { slots, entries, tail, bytes_left, base_offset }
-    }
-
-    /// How many entries there are before the zeros. See the head of this module.
-    #[must_use]
-    pub fn entries(&self) -> usize {
-        self.entries
-    }
-
-    /// How many entries Kafka counts when it opens the file: all that fit its length, zeros too.
-    #[must_use]
-    pub fn entries_as_kafka(&self) -> usize {
-        self.slots.len()
-    }
-
-    /// Everything behind the entries: zeros, and the bytes that are no whole entry.
-    #[must_use]
-    pub fn tail(&self) -> &'a [u8] {
-        self.tail
-    }
-
-    /// Bytes at the end of the file that are no whole entry. Kafka does not look at them.
-    #[must_use]
-    pub fn bytes_left(&self) -> usize {
-        self.bytes_left
-    }
-
-    /// The entry number `index` of [`TimeIndex::entries_as_kafka`], in the zeros too.
-    #[must_use]
-    pub fn get(&self, index: usize) -> Option<TimestampOffset> {
-        self.slots.get(index).map(|slot| entry(self.base_offset, index, slot))
-    }
-
-    /// The last entry before the zeros: in a closed segment its greatest timestamp.
-    #[must_use]
-    pub fn last(&self) -> Option<TimestampOffset> {
-        self.get(self.entries.checked_sub(1)?)
-    }
-
-    /// The entries before the zeros, in the order of the file.
-    pub fn iter(
-        &self,
-    ) -> impl DoubleEndedIterator<Item = TimestampOffset> + ExactSizeIterator + Clone + use<'a>
-    {
-        let base_offset = self.base_offset;
-        let slots = self.slots.get(..self.entries).unwrap_or_default();
-        slots.iter().enumerate().map(move |(index, slot)| entry(base_offset, index, slot))
-    }
-
+impl TimeIndex<'_> {
     /// The greatest entry with a timestamp of at most `timestamp`; of equal ones the last.
     #[must_use]
     pub fn floor(&self, timestamp: i64) -> Floor<TimestampOffset> {
-        let (above, steps) = first_not(0, self.entries, |index| {
-            self.get(index).is_some_and(|entry| entry.timestamp <= timestamp)
-        });
-        Floor { entry: above.checked_sub(1).and_then(|index| self.get(index)), steps }
+        self.greatest(|entry| entry.timestamp <= timestamp)
     }
-}
-
-fn entry(base_offset: Offset, index: usize, slot: &Slot) -> TimestampOffset {
-    let offset = base_offset.plus(i64::from(slot.relative_offset.get()));
-    TimestampOffset { index, timestamp: slot.timestamp.get(), offset }
 }
 
 #[cfg(test)]

@@ -233,15 +233,20 @@ mod tests {
 
     fn numbers(end: u64, stop_behind: u64, threads: usize) -> anyhow::Result<Numbers> {
         let job = Numbers { next: 0, end, corrected: 0, written: Vec::new(), stop_behind };
-        run(job, threads, || (), |(), number, turn| {
-            let mut output = number.to_be_bytes().to_vec();
-            if number % 3 == 0 {
-                // Work takes different times, and some of it is written early.
-                std::thread::yield_now();
-                turn.write(&mut output);
-            }
-            Ok((output, Done { number }))
-        })
+        run(
+            job,
+            threads,
+            || (),
+            |(), number, turn| {
+                let mut output = number.to_be_bytes().to_vec();
+                if number % 3 == 0 {
+                    // Work takes different times, and some of it is written early.
+                    std::thread::yield_now();
+                    turn.write(&mut output);
+                }
+                Ok((output, Done { number }))
+            },
+        )
     }
 
     #[test]
