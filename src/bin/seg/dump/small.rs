@@ -102,7 +102,9 @@ impl Dump<'_> {
                 self.time_index_end(&index, bytes);
             }
             FileKind::TxnIndex => {
-                for entry in TxnIndex::new(bytes).iter() {
+                let index = TxnIndex::new(bytes);
+                // Entries have one size, so those behind a broken one can still be read.
+                for entry in (0..index.entries()).filter_map(|at| index.get(at)) {
                     match entry {
                         Ok(entry) => row::txn_index_entry(sink, &self.shown, &entry),
                         Err(error) => self.broken_txn_entry(error),
@@ -221,7 +223,9 @@ impl Dump<'_> {
                 self.time_index_end(&index, bytes);
             }
             FileKind::TxnIndex => {
-                for entry in TxnIndex::new(bytes).iter() {
+                let index = TxnIndex::new(bytes);
+                // Entries have one size, so those behind a broken one can still be read.
+                for entry in (0..index.entries()).filter_map(|at| index.get(at)) {
                     match entry {
                         Ok(entry) => kafka_text::txn_index_entry(text, &entry),
                         Err(error) => self.broken_txn_entry(error),
