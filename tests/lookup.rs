@@ -369,3 +369,32 @@ fn indexes_of_other_segments() {
         asked
     });
 }
+
+/// A time index with one entry, which names the greatest timestamp of a batch, but not the greatest
+/// up to there.
+#[test]
+fn a_time_index_that_names_the_wrong_batch() {
+    for_every_partition(1000, |copy| {
+        let mut random = Random::new(5);
+        let ends = copy.oracle.records.chunk_by(|a, b| a.position == b.position);
+        let lies: Vec<(i64, i64)> = ends
+            .map(|batch| {
+                let greatest = batch.iter().map(|record| record.timestamp).max().unwrap();
+                (greatest, batch.last().unwrap().offset)
+            })
+            .collect();
+        let mut asked = 0;
+        for (timestamp, offset) in lies.iter().take(40) {
+            for (path, _) in &copy.indexes {
+                let base: i64 = path.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+                let is_time = path.extension().unwrap() == "timeindex";
+                if is_time && let Ok(relative) = u32::try_from(offset - base) {
+                    let entry = [&timestamp.to_be_bytes()[..], &relative.to_be_bytes()].concat();
+                    fs::write(path, entry).unwrap();
+                }
+            }
+            asked += copy.check_some(&format!("a lie about {timestamp}"), &mut random, 100);
+        }
+        asked
+    });
+}

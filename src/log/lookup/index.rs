@@ -72,6 +72,9 @@ pub enum Distrust {
     /// The batch's greatest timestamp is not the entry's.
     #[error("the batch it points to has a greatest timestamp of {0}")]
     Timestamp(i64),
+    /// A batch before the one it points to is younger.
+    #[error("a batch before the one it points to has a greatest timestamp of {0}")]
+    Younger(i64),
     /// The entries beside it are not below and above it.
     #[error("the entries are not in order")]
     Unsorted,
@@ -166,7 +169,8 @@ impl OpenPartition {
         while let Some(entry) = next.filter(|_| search.distrusted.len() < TRIES) {
             // Going back in an index that does not rise may lead to anything.
             let why = if entry.timestamp < timestamp && is_in_order(&index, entry) {
-                match self.confirm_timestamp(segment, entry, scan, workspace)? {
+                let before = entry.index.checked_sub(1).and_then(|before| index.get(before));
+                match self.confirm_timestamp(segment, before, entry, scan, workspace)? {
                     (Ok(start), offset_search) => {
                         (search.entry, search.start) = (Some(entry), start);
                         return Ok((search, Some(offset_search)));
@@ -182,11 +186,15 @@ impl OpenPartition {
         Ok((search, None))
     }
 
-    /// An entry is used when the batch that holds its offset is sound and its greatest timestamp is
-    /// the entry's. The scan then begins behind that batch.
+    /// An entry is used when the batch that holds its offset is sound, its greatest timestamp is the
+    /// entry's, and no batch is younger from the entry `before` on. The scan then begins behind it.
+    ///
+    /// A younger batch further to the front would make `before`, or an entry before that, name a
+    /// timestamp above this one's: then they would not be in order.
     fn confirm_timestamp(
         &self,
         segment: &Segment,
+        before: Option<TimestampOffset>,
         entry: TimestampOffset,
         scan: &mut Scan,
         workspace: &mut Workspace,
@@ -195,8 +203,19 @@ impl OpenPartition {
             return Ok((Err(Distrust::Offset(entry.offset)), IndexSearch::default()));
         }
         let search = self.search_index(segment, entry.offset, workspace)?;
-        let mut walk = self.walk(segment, search.start, workspace);
-        let end: Option<Tail> = walk.until(|batch| batch.last_offset() >= entry.offset)?;
+        let from = match before {
+            Some(before) => self.search_index(segment, before.offset, workspace)?.start,
+            None => Position(0),
+        };
+        let mut walk = self.walk(segment, from.min(search.start), workspace);
+        let mut greatest = entry.timestamp;
+        let end: Option<Tail> = walk.until(|batch| {
+            let is_it = batch.last_offset() >= entry.offset;
+            if !is_it {
+                greatest = greatest.max(batch.max_timestamp());
+            }
+            is_it
+        })?;
         let confirmed = match walk.peek()? {
             Step::End(_) => Err(Distrust::NoOffset),
             Step::Batch(_) if end.is_some() => Err(Distrust::NoOffset),
@@ -205,6 +224,8 @@ impl OpenPartition {
                     Err(Distrust::NoOffset)
                 } else if batch.max_timestamp() != entry.timestamp {
                     Err(Distrust::Timestamp(batch.max_timestamp()))
+                } else if greatest > entry.timestamp {
+                    Err(Distrust::Younger(greatest))
                 } else if check_crc(&batch).is_err() {
                     Err(Distrust::DamagedBatch)
                 } else {

@@ -5,9 +5,11 @@
 //! passed over only when its time index, confirmed, and the headers behind its last entry show that
 //! it holds nothing so young.
 //!
-//! What is taken on trust is that a confirmed entry names the greatest timestamp up to its offset.
-//! Where timestamps rise from batch to batch that follows from the confirmation; where they do not,
-//! an index can be wrong in a way that only reading all headers would show.
+//! An entry says that nothing up to its offset is younger than its timestamp. That is confirmed by
+//! the batch it points to and the headers from the entry before it on; what is further to the front
+//! the order of the entries answers for. So one wrong entry is always found out, and an index of
+//! another log nearly always; only several wrong entries that agree with each other, with the
+//! batches they point to and with the headers between them could mislead.
 
 use super::{Lookup, MissReason, OpenPartition, Outcome, Place, Scan, Sought, Steps, Workspace};
 use crate::error::Result;
