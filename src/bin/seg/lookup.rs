@@ -298,7 +298,7 @@ impl<'a> Search<'a> {
         let name = self.log_path(segment);
         let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut text = format!(
-            "segment      {name:<33} binary search over {} names, {} steps\n",
+            "segment      {name:<42} binary search over {} names, {} steps\n",
             count(steps.segments as u64),
             steps.segment_steps
         );
@@ -366,7 +366,7 @@ impl IndexFacts<'_> {
                 let entry = entry.unwrap_or_else(|| "none, so from the front".to_owned());
                 let (entries, steps) = (count(self.entries as u64), self.steps);
                 format!(
-                    "{label:<12} {entry:<33} binary search over {entries} entries, {steps} steps\n"
+                    "{label:<12} {entry:<42} binary search over {entries} entries, {steps} steps\n"
                 )
             }
         };

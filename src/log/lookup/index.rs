@@ -186,8 +186,8 @@ impl OpenPartition {
         Ok((search, None))
     }
 
-    /// An entry is used when the batch that holds its offset is sound, its greatest timestamp is the
-    /// entry's, and no batch is younger from the entry `before` on. The scan then begins behind it.
+    /// An entry is used when the batch that holds its offset is sound, its greatest timestamp is
+    /// the entry's, and no batch is younger from the entry `before` on. The scan begins behind it.
     ///
     /// A younger batch further to the front would make `before`, or an entry before that, name a
     /// timestamp above this one's: then they would not be in order.
