@@ -1,0 +1,115 @@
+//! Times of two rivals in turns, so that what else the machine does hits both.
+
+use rustix::process::{Pid, WaitId, WaitIdOptions};
+use rustix::time::{ClockId, clock_gettime};
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The times that two rivals took.
+pub struct Race {
+    seg: Vec<Duration>,
+    peer: Vec<Duration>,
+}
+
+impl Race {
+    /// Runs the two in turns.
+    pub fn run(
+        rounds: usize,
+        mut seg: impl FnMut() -> Duration,
+        mut peer: impl FnMut() -> Duration,
+    ) -> Self {
+        let mut race = Self { seg: Vec::new(), peer: Vec::new() };
+        for _ in 0..rounds {
+            race.seg.push(seg());
+            race.peer.push(peer());
+        }
+        race.seg.sort();
+        race.peer.sort();
+        race
+    }
+
+    /// The least time of `seg`, and how often it has the peer's in it.
+    pub fn seg(&self) -> (Duration, f64) {
+        (self.seg[0], ratio(self.seg[0], self.peer[0]))
+    }
+
+    /// The least time of the peer.
+    pub fn peer(&self) -> Duration {
+        self.peer[0]
+    }
+
+    /// The ratio of the medians.
+    pub fn median_ratio(&self) -> f64 {
+        ratio(self.seg[self.seg.len() / 2], self.peer[self.peer.len() / 2])
+    }
+}
+
+fn ratio(a: Duration, b: Duration) -> f64 {
+    a.as_secs_f64() / b.as_secs_f64().max(1e-9)
+}
+
+/// Processor time that this thread takes for `work`.
+pub fn thread_time<T>(work: impl FnOnce() -> T) -> Duration {
+    let now = || {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
+    };
+    let before = now();
+    std::hint::black_box(work());
+    now() - before
+}
+
+/// Processor time, user and system, that the first thread of a process takes, which is all of it
+/// with `--threads 1`; its output goes to `/dev/null`.
+pub fn process_time(command: &mut Command) -> Duration {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    // It has ended but is still there: what it took can be read to the nanosecond.
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    rustix::process::waitid(WaitId::Pid(Pid::from_child(&child)), options).unwrap();
+    let stat = fs::read_to_string(format!("/proc/{}/schedstat", child.id())).unwrap();
+    assert!(child.wait().unwrap().success(), "{command:?}");
+    Duration::from_nanos(stat.split_once(' ').unwrap().0.parse().unwrap())
+}
+
+/// Time on the clock that a process takes; its output goes to `/dev/null`.
+pub fn wall_time(command: &mut Command) -> Duration {
+    let before = Instant::now();
+    run(command);
+    before.elapsed()
+}
+
+fn run(command: &mut Command) {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap();
+    assert!(status.success(), "{command:?}: {status}");
+}
+
+/// The most memory in KiB that a process has of its own while it runs: without mapped pages of
+/// files, which the kernel takes back whenever it likes.
+pub fn peak_own_kib(command: &mut Command) -> u64 {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok());
+        peak = peak.max(kib.unwrap_or(0));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    peak
+}
+
+/// Drops a file from the page cache.
+pub fn evict(path: &Path) {
+    let file = File::open(path).unwrap();
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+}
+
+/// How many pages of a file are in the page cache; `None` without the tool that tells.
+pub fn cached_pages(path: &Path) -> Option<u64> {
+    let output =
+        Command::new("fincore").args(["-n", "-o", "PAGES"]).arg(path).output().ok()?.stdout;
+    String::from_utf8(output).ok()?.trim().parse().ok()
+}
