@@ -8,13 +8,17 @@
 //!               write  ->  write  ->  write          each waits for its turn
 //! ```
 //!
-//! Each thread holds one piece and one buffer. A buffer that grows past [`FLUSH_BYTES`] waits for
-//! its turn and is written early, so that memory does not grow with what a piece unpacks to.
+//! Each thread holds one piece and one buffer. The thread whose turn it is writes its buffer as soon
+//! as there are [`WRITE_BYTES`] in it, while they are still in the processor's cache. A buffer that
+//! grows past [`FLUSH_BYTES`] waits for its turn, so that memory does not grow with what a piece
+//! unpacks to.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// A buffer larger than this is written before its piece is done.
-pub const FLUSH_BYTES: usize = 8 << 20;
+/// A buffer of this size is written if its turn has come.
+const WRITE_BYTES: usize = 256 << 10;
+/// A buffer of this size is written before any more is added to it.
+const FLUSH_BYTES: usize = 8 << 20;
 
 /// What hands out pieces and takes their output. All methods are called by one thread at a time.
 pub trait Job: Send {
@@ -80,8 +84,14 @@ pub struct Turn<'s, J: Job> {
 
 impl<J: Job> Turn<'_, J> {
     /// Writes `output` if it has grown large. False: stop working on this piece.
+    #[inline]
     pub fn offer(&mut self, output: &mut Vec<u8>) -> bool {
-        output.len() < FLUSH_BYTES || self.write(output)
+        output.len() < WRITE_BYTES || self.write_some(output)
+    }
+
+    fn write_some(&mut self, output: &mut Vec<u8>) -> bool {
+        let is_my_turn = || self.shared.lock().turn == self.piece;
+        if output.len() < FLUSH_BYTES && !is_my_turn() { true } else { self.write(output) }
     }
 
     fn write(&mut self, output: &mut Vec<u8>) -> bool {
