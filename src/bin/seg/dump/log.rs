@@ -87,17 +87,18 @@ fn dump<R: Rows>(
     out: &mut Output,
     new_rows: impl Fn() -> R + Sync,
 ) -> anyhow::Result<()> {
-    let left = AtomicU64::new(plan.select.limit.unwrap_or(u64::MAX));
+    let left = plan.select.limit.map(AtomicU64::new);
+    let left = left.as_ref();
     // With a limit, what is printed depends on what was printed before; a pipe is read once.
     let one_thread = plan.select.limit.is_some() || targets.iter().any(Target::is_stdin);
     let threads = if one_thread { 1 } else { common.threads() };
     let bar = Bar::new(common, targets.iter().map(Target::size).sum());
-    let job = Dump { targets, plan, out, bar: &bar, left: &left, next: Next::File(0), facts: None };
+    let job = Dump { targets, plan, out, bar: &bar, left, next: Next::File(0), facts: None };
     let new_worker = || (new_rows(), Scratch::new(plan.limits.decompressed_bytes));
     ordered::run(job, threads, new_worker, |(rows, scratch), part, turn| {
         let done = match part {
             Part::Unopened(error) => Done::Unopened(error),
-            Part::Run(run) => Done::Walked(walk(run, plan, &left, rows, scratch, turn)),
+            Part::Run(run) => Done::Walked(walk(run, plan, left, rows, scratch, turn)),
         };
         Ok((std::mem::take(rows.out()), done))
     })?;
@@ -119,7 +120,7 @@ pub struct Dump<'a> {
     plan: &'a Plan,
     out: &'a mut Output,
     bar: &'a Bar,
-    left: &'a AtomicU64,
+    left: Option<&'a AtomicU64>,
     next: Next,
     /// What was found out about the partition of the file that was opened last.
     facts: Option<(Arc<Partition>, Facts)>,
@@ -187,7 +188,7 @@ impl Job for Dump<'_> {
         if let Some(error) = &walked.error {
             self.out.error(error)?;
         }
-        if self.left.load(Ordering::Relaxed) == 0 {
+        if self.left.is_some_and(|left| left.load(Ordering::Relaxed) == 0) {
             self.next = Next::File(self.targets.len());
             return Ok(false);
         }

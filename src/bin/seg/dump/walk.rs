@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub fn walk<R: Rows>(
     run: Run,
     plan: &Plan,
-    left: &AtomicU64,
+    left: Option<&AtomicU64>,
     rows: &mut R,
     scratch: &mut Scratch,
     turn: &mut Turn<'_, Dump<'_>>,
@@ -59,7 +59,7 @@ enum Flow {
 struct Walk<'a, R> {
     file: &'a Open,
     plan: &'a Plan,
-    left: &'a AtomicU64,
+    left: Option<&'a AtomicU64>,
     rows: &'a mut R,
     scratch: &'a mut Scratch,
     /// What was found, and whether it stands among the rows.
@@ -110,33 +110,36 @@ impl<R: Rows> Walk<'_, R> {
         let mut error = None;
         match batch.records(self.scratch) {
             Err(failed) => error = Some(failed),
-            Ok(records) => {
-                for record in records {
-                    let record = match record {
-                        Ok(record) if self.file.filter.record(&record) => record,
-                        Ok(_) => continue,
-                        Err(failed) => {
-                            error = Some(failed);
-                            break;
-                        }
-                    };
-                    let control = is_control.then(|| control_record(&record, batch));
-                    let control = match control.transpose() {
-                        Ok(control) => control,
-                        Err(failed) => {
-                            let finding = control_finding(&self.file.context, batch, failed);
-                            let is_written = self.rows.finding(&finding);
-                            self.findings.push((finding, is_written));
-                            None
-                        }
-                    };
-                    let topic = self.file.topic;
-                    self.rows.record(&mut context, &record, control.as_ref(), topic);
-                    if take_one(self.left) == Flow::Stop {
-                        return Flow::Stop;
+            Ok(mut records) => loop {
+                // Borrowed: to move a record costs as much as to print two of its numbers.
+                let next = records.next();
+                let record = match &next {
+                    None => break,
+                    Some(Ok(record)) => record,
+                    Some(Err(failed)) => {
+                        error = Some(*failed);
+                        break;
                     }
+                };
+                if !self.file.filter.record(record) {
+                    continue;
                 }
-            }
+                let control = is_control.then(|| control_record(record, batch));
+                let control = match control.transpose() {
+                    Ok(control) => control,
+                    Err(failed) => {
+                        let finding = control_finding(&self.file.context, batch, failed);
+                        let is_written = self.rows.finding(&finding);
+                        self.findings.push((finding, is_written));
+                        None
+                    }
+                };
+                let topic = self.file.topic;
+                self.rows.record(&mut context, record, control.as_ref(), topic);
+                if take_one(self.left) == Flow::Stop {
+                    return Flow::Stop;
+                }
+            },
         }
         if let Some(error) = error {
             self.find(records_finding(&self.file.context, batch, error));
@@ -174,10 +177,11 @@ fn control_record<'a>(
     ControlRecord::parse(record.key, record.value, batch.position())
 }
 
-/// One row of the limit is used up.
-fn take_one(left: &AtomicU64) -> Flow {
-    match left.fetch_sub(1, Ordering::Relaxed) {
-        1 => Flow::Stop,
+/// One row of the limit is used up. Without a limit nothing is counted: atomic subtractions show.
+#[inline]
+fn take_one(left: Option<&AtomicU64>) -> Flow {
+    match left.map(|left| left.fetch_sub(1, Ordering::Relaxed)) {
+        Some(1) => Flow::Stop,
         _ => Flow::GoOn,
     }
 }
