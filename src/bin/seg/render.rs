@@ -84,6 +84,7 @@ pub trait Sink {
     fn end_object(&mut self);
 
     /// Fields that are the same for many rows: built once, copied from then on.
+    #[inline]
     fn repeated(&mut self, part: &mut Option<Vec<u8>>, build: impl FnOnce(&mut Self))
     where
         Self: Sized,
@@ -103,16 +104,19 @@ pub trait Sink {
 #[derive(Default)]
 pub struct JsonLines {
     out: Vec<u8>,
+    /// An object has begun and has no field yet, so that the first has no comma before it.
+    is_object_empty: bool,
 }
 
 impl JsonLines {
+    #[inline(always)]
     fn name(&mut self, name: Name) {
-        // The first field of an object has no comma before it.
-        let json = match self.out.last() {
-            Some(b'{') => name.json.strip_prefix(',').unwrap_or(name.json),
-            _ => name.json,
-        };
-        self.out.extend_from_slice(json.as_bytes());
+        if self.is_object_empty {
+            self.is_object_empty = false;
+            let json = name.json.strip_prefix(',').unwrap_or(name.json);
+            return self.out.extend_from_slice(json.as_bytes());
+        }
+        self.out.extend_from_slice(name.json.as_bytes());
     }
 }
 
@@ -121,27 +125,30 @@ impl Sink for JsonLines {
         &mut self.out
     }
 
+    #[inline(always)]
     fn begin(&mut self, kind: &'static str) {
         self.out.extend_from_slice(b"{\"type\":\"");
         self.out.extend_from_slice(kind.as_bytes());
         self.out.push(b'"');
     }
 
+    #[inline(always)]
     fn end(&mut self) {
         self.out.extend_from_slice(b"}\n");
     }
 
+    #[inline(always)]
     fn file(&mut self, name: Name, path: &str) {
         self.text(name, path);
     }
 
-    #[inline]
+    #[inline(always)]
     fn int(&mut self, name: Name, value: i64) {
         self.name(name);
         values::push_int(&mut self.out, value);
     }
 
-    #[inline]
+    #[inline(always)]
     fn int_unless(&mut self, _nothing: i64, name: Name, value: i64) {
         self.int(name, value);
     }
@@ -155,6 +162,7 @@ impl Sink for JsonLines {
         self.range(first, last, from, to);
     }
 
+    #[inline(always)]
     fn flag(&mut self, name: Name, value: bool) {
         self.name(name);
         self.out.extend_from_slice(if value { b"true".as_slice() } else { b"false" });
@@ -168,17 +176,18 @@ impl Sink for JsonLines {
         self.text(name, value);
     }
 
+    #[inline(always)]
     fn text(&mut self, name: Name, value: &str) {
         self.name(name);
         values::push_json_text(&mut self.out, value);
     }
 
-    #[inline]
+    #[inline(always)]
     fn timestamp(&mut self, name: Name, millis: i64) {
         self.int(name, millis);
     }
 
-    #[inline]
+    #[inline(always)]
     fn int_detail(&mut self, name: Name, value: i64) {
         self.int(name, value);
     }
@@ -187,7 +196,7 @@ impl Sink for JsonLines {
         self.int(name, millis);
     }
 
-    #[inline]
+    #[inline(always)]
     fn bytes(&mut self, name: Name, value: Option<&[u8]>, style: ValueStyle) {
         if style == ValueStyle::None {
             return;
@@ -204,7 +213,7 @@ impl Sink for JsonLines {
         self.out.extend_from_slice(value);
     }
 
-    #[inline]
+    #[inline(always)]
     fn empty_list(&mut self, name: Name) {
         self.name(name);
         self.out.extend_from_slice(b"[]");
@@ -226,9 +235,11 @@ impl Sink for JsonLines {
             None => {}
         }
         self.out.push(b'{');
+        self.is_object_empty = true;
     }
 
     fn end_object(&mut self) {
+        self.is_object_empty = false;
         self.out.push(b'}');
     }
 }
@@ -270,7 +281,14 @@ impl TextLines {
     fn pad(&mut self, from: usize, width: usize) {
         let written = self.out.get(from..).unwrap_or_default();
         let shown = written.iter().filter(|&&byte| byte & 0xc0 != 0x80).count();
-        self.out.resize(self.out.len() + width.saturating_sub(shown), b' ');
+        self.fill(shown, width);
+    }
+
+    /// The same where the number of characters is known.
+    fn fill(&mut self, shown: usize, width: usize) {
+        if shown < width {
+            self.out.resize(self.out.len() + width - shown, b' ');
+        }
     }
 }
 
@@ -297,7 +315,7 @@ impl Sink for TextLines {
         self.label(name);
         let from = self.out.len();
         values::push_int(&mut self.out, value);
-        self.pad(from, name.width);
+        self.fill(self.out.len() - from, name.width);
     }
 
     fn int_unless(&mut self, nothing: i64, name: Name, value: i64) {
@@ -354,7 +372,7 @@ impl Sink for TextLines {
         self.label(name);
         let from = self.out.len();
         values::push_timestamp(&mut self.out, millis);
-        self.pad(from, name.width);
+        self.fill(self.out.len() - from, name.width);
     }
 
     fn bytes(&mut self, name: Name, value: Option<&[u8]>, style: ValueStyle) {

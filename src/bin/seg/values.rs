@@ -34,6 +34,16 @@ pub enum ValueStyle {
 /// Decimal digits.
 #[inline]
 pub fn push_int(out: &mut Vec<u8>, value: i64) {
+    // Sizes, epochs and what is not there: pieces of a known length need no call to be copied.
+    match u8::try_from(value) {
+        Ok(digit @ 0..10) => out.push(b'0' + digit),
+        Ok(two @ 10..100) => out.extend_from_slice(&[b'0' + two / 10, b'0' + two % 10]),
+        _ if value == -1 => out.extend_from_slice(b"-1"),
+        _ => push_long(out, value),
+    }
+}
+
+fn push_long(out: &mut Vec<u8>, value: i64) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
@@ -75,9 +85,17 @@ pub fn push_json_text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// True when `bytes` are printable ASCII that JSON takes over without an escape.
+/// True when `bytes` are printable ASCII that JSON takes over without an escape. Goes by eights, of
+/// which the last overlaps the one before it: what is left over would be slow.
 #[inline]
 fn is_plain(bytes: &[u8]) -> bool {
+    let Some(last) = bytes.last_chunk::<8>() else { return are_plain(bytes) };
+    let (eights, _rest) = bytes.as_chunks::<8>();
+    are_plain(eights.as_flattened()) & are_plain(last)
+}
+
+#[inline]
+fn are_plain(bytes: &[u8]) -> bool {
     // No early end: the compiler turns this into vector instructions.
     bytes.iter().fold(true, |plain, &byte| {
         plain & (0x20..0x7f).contains(&byte) & (byte != b'"') & (byte != b'\\')

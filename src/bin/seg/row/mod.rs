@@ -119,8 +119,8 @@ pub fn record<S: Sink>(
     more: impl FnOnce(&mut S),
 ) {
     let BatchContext { file, batch, head, tail } = context;
-    sink.begin("record");
     sink.repeated(head, |sink| {
+        sink.begin("record");
         sink.file(FILE, file);
         sink.int_detail(POSITION, as_i64(batch.position().0));
     });
@@ -151,10 +151,15 @@ pub fn heading(out: &mut Vec<u8>, path: &str, color: bool) {
     out.push(b'\n');
 }
 
+#[inline]
 fn headers(sink: &mut impl Sink, record: &Record<'_>) {
     if record.headers.is_empty() {
         return sink.empty_list(HEADERS);
     }
+    some_headers(sink, record);
+}
+
+fn some_headers(sink: &mut impl Sink, record: &Record<'_>) {
     sink.begin_list(HEADERS);
     for header in record.headers {
         sink.begin_object(None);
