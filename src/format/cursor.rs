@@ -1,7 +1,7 @@
 //! A reader over bytes that cannot panic and knows where in the *file* it stands.
 //!
 //! ```text
-//!            origin                 at                    end
+//!            origin                 |                     |
 //!   file ... |======================|=====================| ...
 //!             already read           rest()
 //! ```
@@ -15,8 +15,9 @@ use crate::limits::{VARINT_MAX_BYTES, VARLONG_MAX_BYTES};
 /// Reads big-endian numbers and varints off the front of a slice.
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    rest: &'a [u8],
+    /// Bytes that there were to read.
+    length: usize,
     origin: Position,
     inside_file: bool,
 }
@@ -25,54 +26,54 @@ impl<'a> Cursor<'a> {
     /// Reads `bytes`, which stand at `origin` in their file.
     #[must_use]
     pub fn new(bytes: &'a [u8], origin: Position) -> Self {
-        Self { bytes, at: 0, origin, inside_file: true }
+        Self { rest: bytes, length: bytes.len(), origin, inside_file: true }
     }
 
     /// Reads `bytes` that were decompressed from a payload at `origin`.
     #[must_use]
     pub fn decompressed(bytes: &'a [u8], origin: Position) -> Self {
-        Self { bytes, at: 0, origin, inside_file: false }
+        Self { rest: bytes, length: bytes.len(), origin, inside_file: false }
     }
 
     /// Where the next byte stands in the file.
     #[must_use]
     pub fn position(&self) -> Position {
-        if self.inside_file { self.origin.plus(self.at as u64) } else { self.origin }
+        if self.inside_file { self.origin.plus(self.consumed() as u64) } else { self.origin }
     }
 
     /// How many bytes have been read.
     #[must_use]
     pub fn consumed(&self) -> usize {
-        self.at
+        self.length.saturating_sub(self.rest.len())
     }
 
     /// The bytes that have not been read.
     #[must_use]
     pub fn rest(&self) -> &'a [u8] {
-        self.bytes.get(self.at..).unwrap_or_default()
+        self.rest
     }
 
     /// How many bytes have not been read.
     #[must_use]
     pub fn remaining(&self) -> usize {
-        self.bytes.len().saturating_sub(self.at)
+        self.rest.len()
     }
 
     /// True when everything has been read.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.remaining() == 0
+        self.rest.is_empty()
     }
 
     /// An error of `kind` at the next byte.
     #[must_use]
     #[cold]
-    pub fn error(&self, kind: FormatErrorKind) -> FormatError {
+    pub fn error(self, kind: FormatErrorKind) -> FormatError {
         FormatError::new(self.position(), kind)
     }
 
     #[cold]
-    fn truncated(&self, needed: usize) -> FormatError {
+    fn truncated(self, needed: usize) -> FormatError {
         let have = self.remaining() as u64;
         self.error(FormatErrorKind::Truncated { needed: needed as u64, have })
     }
@@ -80,9 +81,9 @@ impl<'a> Cursor<'a> {
     /// The next `count` bytes.
     #[inline]
     pub fn take(&mut self, count: usize) -> Result<&'a [u8]> {
-        match self.at.checked_add(count).and_then(|end| self.bytes.get(self.at..end)) {
-            Some(taken) => {
-                self.at += count;
+        match self.rest.split_at_checked(count) {
+            Some((taken, rest)) => {
+                self.rest = rest;
                 Ok(taken)
             }
             None => Err(self.truncated(count)),
@@ -94,14 +95,14 @@ impl<'a> Cursor<'a> {
     pub fn split(&mut self, count: usize) -> Result<Self> {
         let origin = self.position();
         let bytes = self.take(count)?;
-        Ok(Self { bytes, at: 0, origin, inside_file: self.inside_file })
+        Ok(Self { rest: bytes, length: count, origin, inside_file: self.inside_file })
     }
 
     #[inline]
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        match self.rest().first_chunk::<N>() {
-            Some(chunk) => {
-                self.at += N;
+        match self.rest.split_first_chunk::<N>() {
+            Some((chunk, rest)) => {
+                self.rest = rest;
                 Ok(*chunk)
             }
             None => Err(self.truncated(N)),
@@ -159,26 +160,30 @@ impl<'a> Cursor<'a> {
     /// Kafka's unsigned varint: LEB128, at most 5 bytes, the bits past 32 dropped.
     #[inline]
     pub fn unsigned_varint(&mut self) -> Result<u32> {
-        // Deltas and lengths are one byte nearly always.
-        if let Some(&byte) = self.bytes.get(self.at)
-            && byte < 0x80
-        {
-            self.at += 1;
-            return Ok(u32::from(byte));
-        }
-        self.unsigned_varint_slow()
+        // Deltas and lengths have one byte or two nearly always.
+        let (value, rest) = match *self.rest {
+            [byte, ref rest @ ..] if byte < 0x80 => (u32::from(byte), rest),
+            [low, high, ref rest @ ..] if high < 0x80 => {
+                (u32::from(low & 0x7f) | u32::from(high) << 7, rest)
+            }
+            _ => self.long_varint()?,
+        };
+        self.rest = rest;
+        Ok(value)
     }
 
-    fn unsigned_varint_slow(&mut self) -> Result<u32> {
+    /// The value, and what is behind it. Takes a copy: a cursor whose address is not known to
+    /// anyone can live in registers.
+    #[inline(never)]
+    fn long_varint(self) -> Result<(u32, &'a [u8])> {
         let mut value = 0u32;
         for index in 0..VARINT_MAX_BYTES {
-            let Some(&byte) = self.rest().get(index) else {
+            let Some(&byte) = self.rest.get(index) else {
                 return Err(self.truncated(index + 1));
             };
             value |= u32::from(byte & 0x7f) << (7 * index);
             if byte < 0x80 {
-                self.at += index + 1;
-                return Ok(value);
+                return Ok((value, self.rest.get(index + 1..).unwrap_or_default()));
             }
         }
         Err(self.error(FormatErrorKind::Varint { maximum: VARINT_MAX_BYTES }))
@@ -193,26 +198,27 @@ impl<'a> Cursor<'a> {
     /// Kafka's `varlong`: a zigzag `i64`, at most 10 bytes.
     #[inline]
     pub fn varlong(&mut self) -> Result<i64> {
-        if let Some(&byte) = self.bytes.get(self.at)
-            && byte < 0x80
-        {
-            self.at += 1;
-            let raw = u64::from(byte);
-            return Ok((raw >> 1).cast_signed() ^ -(raw & 1).cast_signed());
-        }
-        self.varlong_slow()
+        let (raw, rest) = match *self.rest {
+            [byte, ref rest @ ..] if byte < 0x80 => (u64::from(byte), rest),
+            [low, high, ref rest @ ..] if high < 0x80 => {
+                (u64::from(low & 0x7f) | u64::from(high) << 7, rest)
+            }
+            _ => self.long_varlong()?,
+        };
+        self.rest = rest;
+        Ok((raw >> 1).cast_signed() ^ -(raw & 1).cast_signed())
     }
 
-    fn varlong_slow(&mut self) -> Result<i64> {
+    #[inline(never)]
+    fn long_varlong(self) -> Result<(u64, &'a [u8])> {
         let mut raw = 0u64;
         for index in 0..VARLONG_MAX_BYTES {
-            let Some(&byte) = self.rest().get(index) else {
+            let Some(&byte) = self.rest.get(index) else {
                 return Err(self.truncated(index + 1));
             };
             raw |= u64::from(byte & 0x7f) << (7 * index);
             if byte < 0x80 {
-                self.at += index + 1;
-                return Ok((raw >> 1).cast_signed() ^ -(raw & 1).cast_signed());
+                return Ok((raw, self.rest.get(index + 1..).unwrap_or_default()));
             }
         }
         Err(self.error(FormatErrorKind::Varint { maximum: VARLONG_MAX_BYTES }))

@@ -39,7 +39,7 @@ pub struct Record<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Headers<'a> {
     count: u32,
-    cursor: Cursor<'a>,
+    bytes: &'a [u8],
 }
 
 /// One header of a record.
@@ -53,7 +53,7 @@ pub struct Header<'a> {
 
 impl<'a> Headers<'a> {
     pub(super) fn none() -> Self {
-        Self { count: 0, cursor: Cursor::new(&[], Position(0)) }
+        Self { count: 0, bytes: &[] }
     }
 
     /// How many headers there are.
@@ -75,7 +75,10 @@ impl<'a> Iterator for Headers<'a> {
     // Reads what `Record` parsed before, so it cannot fail; if it did, the headers would just end.
     fn next(&mut self) -> Option<Header<'a>> {
         self.count = self.count.checked_sub(1)?;
-        read_header(&mut self.cursor).ok()
+        let mut cursor = Cursor::new(self.bytes, Position(0));
+        let header = read_header(&mut cursor).ok();
+        self.bytes = cursor.rest();
+        header
     }
 }
 
@@ -251,7 +254,7 @@ impl<'s> RecordsV2<'s> {
 fn read_headers<'a>(body: &mut Cursor<'a>) -> Result<Headers<'a>> {
     let count = body.varint()?;
     if count == 0 {
-        return Ok(Headers { count: 0, cursor: *body });
+        return Ok(Headers::none());
     }
     // A header takes two bytes at least.
     let possible = u32::try_from(count).ok().filter(|&n| n as usize <= body.remaining() / 2);
@@ -259,7 +262,7 @@ fn read_headers<'a>(body: &mut Cursor<'a>) -> Result<Headers<'a>> {
         let value = i64::from(count);
         return Err(body.error(FormatErrorKind::Record { what: "number of headers", value }));
     };
-    let headers = Headers { count, cursor: *body };
+    let headers = Headers { count, bytes: body.rest() };
     for _ in 0..count {
         read_header(body)?;
     }
