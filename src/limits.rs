@@ -10,11 +10,14 @@ pub struct Limits {
     pub decompressed_bytes: usize,
     /// The largest batch that is read into memory whole. A mapped file has no such bound.
     pub batch_bytes: usize,
+    /// How far behind a damage the next batch is looked for in a file that is not mapped.
+    pub resync_bytes: usize,
 }
 
 impl Limits {
-    /// The defaults of the command line: 256 MiB each.
-    pub const STANDARD: Self = Self { decompressed_bytes: 256 << 20, batch_bytes: 256 << 20 };
+    /// The defaults of the command line.
+    pub const STANDARD: Self =
+        Self { decompressed_bytes: 256 << 20, batch_bytes: 256 << 20, resync_bytes: 64 << 20 };
 }
 
 /// How often a snappy block may declare to grow: its format cannot exceed this.

@@ -36,7 +36,8 @@ const SMALL: u64 = 4 << 10;
 const LOG_BYTES: usize = 1500;
 
 /// Payloads of a damaged batch may be asked to grow; this is enough for what is in the files.
-const LIMITS: Limits = Limits { decompressed_bytes: 1 << 20, batch_bytes: 1 << 20 };
+const LIMITS: Limits =
+    Limits { decompressed_bytes: 1 << 20, batch_bytes: 1 << 20, resync_bytes: 1 << 20 };
 
 /// A few batches of a real log.
 struct Log {

@@ -165,7 +165,7 @@ fn number(out: &mut Vec<u8>, value: i64) {
 /// Text that turns out to need no escapes.
 fn text(out: &mut Vec<u8>, bytes: &[u8]) {
     let is_plain = bytes.iter().fold(true, |plain, &byte| {
-        plain & (byte >= 0x20) & (byte < 0x7f) & (byte != b'"') & (byte != b'\\')
+        plain & (0x20..0x7f).contains(&byte) & (byte != b'"') & (byte != b'\\')
     });
     assert!(is_plain);
     out.extend_from_slice(bytes);

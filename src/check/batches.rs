@@ -2,7 +2,7 @@
 
 use super::finding::{Finding, Problem};
 use crate::format::{Batch, FormatError, Offset, Position};
-use crate::log::runs::{Damage, DamageKind};
+use crate::log::runs::{Bounds, Damage, DamageKind};
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -33,6 +33,32 @@ pub fn damage_finding(context: &LogContext, damage: &Damage<'_>) -> Finding {
     };
     let offsets = damage.batch.as_ref().and_then(offsets_of);
     finding(context, damage.range.clone(), offsets, problem)
+}
+
+/// What is wrong with the offsets of a batch that proves itself otherwise: they are not under the
+/// checksum. `previous` is the last offset before it.
+#[must_use]
+pub fn offset_finding(
+    context: &LogContext,
+    bounds: &Bounds,
+    previous: Option<Offset>,
+    batch: &Batch<'_>,
+) -> Option<Finding> {
+    let last = batch.last_offset();
+    let first = batch.known_base_offset().unwrap_or(last);
+    let overflows = |segment: &Offset| last.0.saturating_sub(segment.0) > i64::from(i32::MAX);
+    let problem = if let Some(segment) = bounds.segment_base.filter(|segment| first < *segment) {
+        Problem::OffsetBelowSegment { segment }
+    } else if let Some(segment) = bounds.segment_base.filter(overflows) {
+        Problem::OffsetOverflow { segment }
+    } else if let Some(next) = bounds.next_segment_base.filter(|next| last >= *next) {
+        Problem::OffsetBeyondNextSegment { next }
+    } else if let Some(previous) = previous.filter(|previous| first <= *previous) {
+        Problem::OffsetGoesBack { previous }
+    } else {
+        return None;
+    };
+    Some(finding(context, batch.position()..batch.end(), Some((first, last)), problem))
 }
 
 /// Why the records of a batch could not be read to the end.

@@ -81,6 +81,26 @@ pub enum Problem {
     },
     /// Bytes that belong to no batch.
     UnclaimedBytes,
+    /// A base offset at or below the last offset before it.
+    OffsetGoesBack {
+        /// The last offset of the batch before.
+        previous: Offset,
+    },
+    /// A batch below the offset in the file's name.
+    OffsetBelowSegment {
+        /// The offset in the name.
+        segment: Offset,
+    },
+    /// A batch at or above the offset in the next file's name.
+    OffsetBeyondNextSegment {
+        /// The offset in that name.
+        next: Offset,
+    },
+    /// An offset too far from the one in the file's name to be indexed.
+    OffsetOverflow {
+        /// The offset in the name.
+        segment: Offset,
+    },
     /// The device would not give these bytes.
     UnreadableRange,
     /// A compression id without a codec, or a codec that this magic cannot have.
@@ -210,6 +230,10 @@ impl Problem {
             Self::GrowingTail => "growing-tail",
             Self::PreallocatedTail { .. } => "preallocated-tail",
             Self::UnclaimedBytes => "unclaimed-bytes",
+            Self::OffsetGoesBack { .. } => "offset-goes-back",
+            Self::OffsetBelowSegment { .. } => "offset-below-segment",
+            Self::OffsetBeyondNextSegment { .. } => "offset-beyond-next-segment",
+            Self::OffsetOverflow { .. } => "offset-overflow",
             Self::UnreadableRange => "unreadable-range",
             Self::UnknownCodec { .. } => "unknown-codec",
             Self::Decompression { .. } => "decompression",
@@ -281,6 +305,20 @@ impl Problem {
             Self::GrowingTail => "the last batch is being written".to_owned(),
             Self::PreallocatedTail { .. } => "nothing but zeros to the end of the file".to_owned(),
             Self::UnclaimedBytes => "bytes that belong to no batch".to_owned(),
+            Self::OffsetGoesBack { previous } => {
+                format!("it begins at or below {previous}, the last offset before it")
+            }
+            Self::OffsetBelowSegment { segment } => {
+                format!("it begins below {segment}, the offset in the file's name")
+            }
+            Self::OffsetBeyondNextSegment { next } => {
+                format!("it ends at or above {next}, where the next segment begins")
+            }
+            Self::OffsetOverflow { segment } => {
+                format!(
+                    "it ends more than 2147483647 above {segment}, the offset in the file's name"
+                )
+            }
             Self::UnreadableRange => "the device would not give these bytes".to_owned(),
             Self::UnknownCodec { id } => format!("no codec has the compression id {id} here"),
             Self::Decompression { codec, why } => format!("{codec} payload: {why}"),

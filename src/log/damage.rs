@@ -5,7 +5,7 @@
 //!            '---- Damage: from here to the next proved batch --'
 //! ```
 
-use crate::format::batch::PREFIX_BYTES;
+use crate::format::batch::{LOG_OVERHEAD, PREFIX_BYTES};
 use crate::format::crc::{crc32_append, crc32c_append};
 use crate::format::resync::{self, Bounds, Next, Resync};
 use crate::format::{Batch, Cursor, Offset, Position};
@@ -66,6 +66,14 @@ pub enum DamageKind {
     },
 }
 
+impl DamageKind {
+    /// True for an end that a healthy or a killed broker leaves: no batch can be behind it.
+    #[must_use]
+    pub fn is_end_of_file(&self) -> bool {
+        matches!(self, Self::Zeros | Self::CutOff { .. })
+    }
+}
+
 /// The fields that batches of every magic begin with.
 #[derive(Clone, Copy)]
 pub(super) struct Prefix {
@@ -80,6 +88,17 @@ impl Prefix {
         let (offset, length) = (Offset(cursor.i64().ok()?), cursor.i32().ok()?);
         let _epoch_or_crc = cursor.i32().ok()?;
         Some(Self { offset, length, magic: cursor.i8().ok()? })
+    }
+
+    /// True when no batch of this magic and length can begin `available` bytes before the end.
+    pub(super) fn cannot_be(self, available: u64) -> bool {
+        let size = u64::try_from(self.length).unwrap_or(0).saturating_add(LOG_OVERHEAD as u64);
+        let minimum = match self.magic {
+            0 => 26,
+            1 => 34,
+            _ => 61,
+        };
+        !(0..=2).contains(&self.magic) || size < minimum || size > available
     }
 
     /// Where the part under the checksum begins.

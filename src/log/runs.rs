@@ -73,8 +73,8 @@ impl Cutter {
         let start = self.position;
         if file.is_stream() {
             // It can be read only once, so nothing can be known ahead.
-            self.position = u64::MAX;
-            return is_first.then_some(Cut { range: 0..u64::MAX, is_end_known: true });
+            let range = start..start.saturating_add(RUN_BYTES);
+            return Some(Cut { range, is_end_known: false });
         }
         if start >= file.len() {
             let empty = Cut { range: start..start, is_end_known: true };
@@ -85,7 +85,10 @@ impl Cutter {
             match size_at(file, self.position, &mut buffer) {
                 Some(size) => self.position += size,
                 None if self.position > start => break,
-                None => return Some(Cut { range: start..start + 1, is_end_known: false }),
+                None => {
+                    let range = start..start.saturating_add(RUN_BYTES);
+                    return Some(Cut { range, is_end_known: false });
+                }
             }
         }
         Some(Cut { range: start..self.position, is_end_known: true })
@@ -130,7 +133,8 @@ enum Step {
     Unproved {
         computed: Option<u32>,
     },
-    /// Its checksum agrees, but it is larger than what is read into memory.
+    /// Larger than what is read into memory. Its checksum agrees, save in a stream, where it cannot
+    /// be looked at.
     TooLarge {
         size: u64,
     },
@@ -152,6 +156,12 @@ impl<'f> Scanner<'f> {
         self.position
     }
 
+    /// What is known about the offsets from here on.
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
     /// The next piece, `None` behind the last.
     ///
     /// # Errors
@@ -166,9 +176,10 @@ impl<'f> Scanner<'f> {
             Step::End => Ok(None),
             Step::Proved { size } => {
                 self.position += size as u64;
-                let batch = self.batch_at(start, size);
-                let last = batch.map(|batch| batch.last_offset());
-                self.bounds.last_proved = last.or(self.bounds.last_proved);
+                if let Some(batch) = self.batch_at(start, size) {
+                    let (base, last) = (batch.known_base_offset(), batch.last_offset());
+                    self.learn(base.unwrap_or(last), last);
+                }
                 // It was parsed a moment ago.
                 Ok(self.batch_at(start, size).map(Piece::Proved))
             }
@@ -178,11 +189,27 @@ impl<'f> Scanner<'f> {
                 self.damaged(start, start.saturating_add(size), kind)
             }
             Step::Unproved { computed } => {
-                let damage = self.damage_at(start)?;
-                let kind = self.kind(&damage, computed)?;
+                let (damage, is_decided) = self.damage_at(start)?;
+                let kind = match is_decided {
+                    true => self.kind(&damage, computed)?,
+                    false => {
+                        let allowed = self.limits.resync_bytes as u64;
+                        DamageKind::Limit { limit: "resync_bytes", allowed }
+                    }
+                };
                 self.damaged(start, damage.damaged.end.0, kind)
             }
         }
+    }
+
+    /// What a batch that proves itself says about where offsets may go on. What a name says against
+    /// it is wrong, and believed no longer.
+    fn learn(&mut self, base: Offset, last: Offset) {
+        let bounds = &mut self.bounds;
+        bounds.last_proved = Some(last);
+        let fits = |segment: &Offset| base >= *segment && last <= segment.plus(i32::MAX.into());
+        bounds.segment_base = bounds.segment_base.filter(fits);
+        bounds.next_segment_base = bounds.next_segment_base.filter(|next| last < *next);
     }
 
     fn damaged(&mut self, start: u64, end: u64, kind: DamageKind) -> Result<Option<Piece<'_>>> {
@@ -229,11 +256,15 @@ impl<'f> Scanner<'f> {
     }
 
     /// A batch that is not read into memory: what its length claims is believed when the checksum
-    /// agrees, which is found out piece by piece. What can be read only once is not believed.
+    /// agrees, which is found out piece by piece.
     fn step_over_large(&mut self, size: u64) -> Result<Step> {
         let Some(prefix) = Prefix::read(self.bytes_at(self.position)) else { return Ok(Step::End) };
         let end = self.position.saturating_add(size);
-        if self.file.is_stream() || end > self.file.len() {
+        if self.file.is_stream() {
+            // To look further would be to give up what is here.
+            return Ok(Step::TooLarge { size });
+        }
+        if end > self.file.len() {
             return Ok(Step::Unproved { computed: None });
         }
         let (mut at, mut crc) = (self.position + prefix.checked_from(), 0);
@@ -288,11 +319,11 @@ impl<'f> Scanner<'f> {
         Batch::parse(bytes, Position(position)).ok()
     }
 
-    /// How the damage at `start` ends.
-    fn damage_at(&mut self, start: u64) -> Result<resync::Damage> {
+    /// How the damage at `start` ends; false when a limit kept that from being found out.
+    fn damage_at(&mut self, start: u64) -> Result<(resync::Damage, bool)> {
         while let Some(known) = self.known.pop_front() {
             if known.damaged.start.0 == start {
-                return Ok(known);
+                return Ok((known, true));
             }
         }
         let mut length = RESYNC_WINDOW_BYTES;
@@ -301,18 +332,40 @@ impl<'f> Scanner<'f> {
             let bytes = self.bytes_at(start);
             let window = bytes.get(..length).unwrap_or(bytes);
             let reaches_end = reaches_end && window.len() == bytes.len();
-            let known = damages(window, Position(start), reaches_end, self.bounds);
-            let is_capped = self.file.whole().is_none() && length >= self.limits.batch_bytes;
-            match known.front() {
-                Some(first) if first.next != Next::NeedMore || is_capped => {
-                    let first = first.clone();
-                    self.known = known;
-                    self.known.pop_front();
-                    return Ok(first);
-                }
-                _ => length = length.saturating_mul(2),
+            if !reaches_end && window.iter().all(|&byte| byte == 0) {
+                return Ok((self.zeros_at(start, start + length as u64)?, true));
             }
+            let mut known = damages(window, Position(start), reaches_end, self.bounds);
+            let is_decided = known.front().is_some_and(|first| first.next != Next::NeedMore);
+            let is_capped = self.file.whole().is_none() && length >= self.limits.resync_bytes;
+            if let Some(first) = known.pop_front().filter(|_| is_decided || is_capped) {
+                self.known = known;
+                return Ok((first, is_decided));
+            }
+            length = length.saturating_mul(2);
         }
+    }
+
+    /// The end of zeros that go from `start` at least to `known`: gone through in windows, because
+    /// room that was made in advance may be as large as a file can be. Windows overlap, because a
+    /// batch may begin with zeros: those of its offset, and of its length.
+    fn zeros_at(&mut self, start: u64, known: u64) -> Result<resync::Damage> {
+        const OVERLAP: usize = PREFIX_BYTES;
+        let mut at = known - OVERLAP as u64;
+        let mut buffer = Vec::new();
+        let (end, kind, next) = loop {
+            let bytes = self.file.read(at, WINDOW_BYTES, &mut buffer)?;
+            if let Some(zeros) = bytes.iter().position(|&byte| byte != 0) {
+                let end = at + zeros.saturating_sub(OVERLAP) as u64;
+                break (end, resync::DamageKind::Unclaimed, Next::Unproved);
+            }
+            if bytes.len() < WINDOW_BYTES {
+                let end = at + bytes.len() as u64;
+                break (end, resync::DamageKind::Zeros, Next::EndOfFile);
+            }
+            at += (bytes.len() - OVERLAP) as u64;
+        };
+        Ok(resync::Damage { damaged: Position(start)..Position(end), next, kind })
     }
 
     fn fill_for_resync(&mut self, start: u64, length: usize) -> Result<bool> {
@@ -353,7 +406,9 @@ impl<'f> Scanner<'f> {
                 None => prefix.impossible(),
             },
             // Where an offset stands that the next batch may have, its header follows.
-            (resync::DamageKind::Unclaimed, Some(prefix)) if self.may_begin(prefix.offset) => {
+            (resync::DamageKind::Unclaimed, Some(prefix))
+                if self.may_begin(prefix.offset) && prefix.cannot_be(self.file.len() - start) =>
+            {
                 prefix.impossible()
             }
             (resync::DamageKind::Unclaimed, Some(_)) => DamageKind::Unclaimed,

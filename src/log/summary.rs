@@ -7,7 +7,7 @@
 //! ```
 
 use super::lookup::{OpenPartition, Place, Workspace};
-use super::runs::{Bounds, Piece, Scanner};
+use super::runs::{Bounds, Piece, RUN_BYTES, Scanner};
 use super::segment::{Segment, SegmentFiles};
 use super::{Access, FileBytes};
 use crate::error::Result;
@@ -154,25 +154,27 @@ impl HeaderWalk {
         self.max_timestamp = self.max_timestamp.max(max);
     }
 
-    /// Takes the batches from `position` on, up to the first bytes that are none, and steps over
-    /// those.
+    /// Takes the batches from `position` on for about a run, and steps over the bytes between them
+    /// that are none. One search serves all damages of the run.
     fn step_over(&mut self, segment: &Segment, position: u64, limits: Limits) -> Result<u64> {
         let bounds = Bounds {
             last_proved: None,
             segment_base: Some(segment.base_offset),
             next_segment_base: None,
         };
-        let mut scanner = Scanner::new(&segment.log, position..u64::MAX, bounds, limits);
+        let mut scanner = Scanner::new(
+            &segment.log,
+            position..position.saturating_add(RUN_BYTES),
+            bounds,
+            limits,
+        );
         while let Some(piece) = scanner.next()? {
             match piece {
                 Piece::Proved(batch) => self.add(&batch),
-                Piece::Damaged(damage) => {
-                    match damage.batch {
-                        Some(batch) => self.add(&batch),
-                        None => self.other_bytes += damage.range.end.0 - damage.range.start.0,
-                    }
-                    break;
-                }
+                Piece::Damaged(damage) => match damage.batch {
+                    Some(batch) => self.add(&batch),
+                    None => self.other_bytes += damage.range.end.0 - damage.range.start.0,
+                },
             }
         }
         Ok(scanner.position())

@@ -113,7 +113,7 @@ pub struct Common {
     #[arg(short, long)]
     pub verbose: bool,
     /// How many threads to use; the output is the same for every number [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
 }
 
@@ -160,7 +160,7 @@ pub struct Select {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub leader_epoch: Option<i32>,
     /// Only control records
-    #[arg(long)]
+    #[arg(long, conflicts_with = "committed")]
     pub control: bool,
     /// Only batches of this codec
     #[arg(long, value_name = "NAME", value_parser = parse_codec)]

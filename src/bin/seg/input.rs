@@ -79,6 +79,15 @@ impl Target {
         self.path.to_string_lossy().into_owned()
     }
 
+    /// The partition that the file is a segment of, and which of its segments it is.
+    pub fn segment(&self) -> Option<(&Arc<Partition>, usize)> {
+        let partition = self.partition.as_ref()?;
+        let name = self.path.file_name();
+        let mut segments = partition.dir.segments.iter();
+        let index = segments.position(|files| files.log.path.file_name() == name)?;
+        Some((partition, index))
+    }
+
     /// The offset in the name of the file.
     pub fn base_offset(&self) -> Option<Offset> {
         self.name.and_then(|name| name.offset)
@@ -186,7 +195,7 @@ fn targets_of(
 ) -> Result<Vec<Target>, Error> {
     let found = log_dir::find(path)?;
     if let PathKind::File(name) = found.kind {
-        return one_file(path, name, kind, surroundings).map(|target| vec![target]);
+        return one_file(path, name, kind, surroundings, out).map(|target| vec![target]);
     }
     for error in &found.errors {
         // stdout is written to again before long, and says so if it is closed.
@@ -197,7 +206,13 @@ fn targets_of(
     }
     let mut targets = Vec::new();
     for path in &found.partitions {
-        let partition = Arc::new(surroundings.partition(path)?);
+        let partition = match surroundings.partition(path) {
+            Ok(partition) => Arc::new(partition),
+            Err(error) => {
+                let _ = out.error(&error);
+                continue;
+            }
+        };
         targets.extend(partition.dir.segments.iter().map(|files| Target {
             path: files.log.path.clone(),
             kind: FileKind::Log,
@@ -214,6 +229,7 @@ fn one_file(
     name: Option<FileName>,
     kind: Option<KindName>,
     surroundings: &mut Surroundings,
+    out: &mut Output,
 ) -> Result<Target, Error> {
     let Some(kind) = kind.map(file_kind).or(name.map(|name| name.kind)) else {
         let why = "its name is none that Kafka gives a file; --kind says what it is";
@@ -223,7 +239,13 @@ fn one_file(
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let partition = surroundings.partition(parent).ok().map(Arc::new);
+    let partition = match surroundings.partition(parent) {
+        Ok(partition) => Some(Arc::new(partition)),
+        Err(error) => {
+            let _ = out.error(&error);
+            None
+        }
+    };
     let access = partition.as_ref().map_or(Access::Map, |partition| partition.access());
     Ok(Target { path: path.to_owned(), kind, name, access, partition })
 }

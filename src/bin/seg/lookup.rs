@@ -10,7 +10,7 @@ use crate::time;
 use crate::values::{count, size, terminal_text, timestamp};
 use segkit::check::batches::{LogContext, damage_finding};
 use segkit::error::Error;
-use segkit::format::{Offset, Position, Scratch};
+use segkit::format::{Batch, Offset, Position, Scratch};
 use segkit::limits::Limits;
 use segkit::log::lookup::{
     Damage, Distrusted, Hit, Lookup, Miss, MissReason, Outcome as Answer, Place, Steps,
@@ -152,7 +152,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Says what is damaged; the answer is where the next batch proves itself.
+    /// Says what is damaged, and goes on to the next batch that may hold what is wanted. One search
+    /// serves all damages on the way.
     fn step_over(&self, damage: Damage, out: &mut Output) -> anyhow::Result<Result<Place, Error>> {
         let segment = match self.open.segment(damage.place.segment) {
             Ok(segment) => segment,
@@ -164,25 +165,40 @@ impl<'a> Search<'a> {
             segment_base: Some(segment.base_offset),
             next_segment_base: next_base,
         };
+        let context = LogContext {
+            file: segment.log.path().to_owned(),
+            is_sealed: next_base.is_some(),
+            is_live: self.partition.is_live(),
+        };
         let range = damage.place.position.0..u64::MAX;
         let mut scanner = Scanner::new(&segment.log, range, bounds, Limits::STANDARD);
-        let behind = match scanner.next() {
-            Err(error) => return Ok(Err(error)),
-            Ok(Some(Piece::Damaged(found))) => {
-                let context = LogContext {
-                    file: segment.log.path().to_owned(),
-                    is_sealed: next_base.is_some(),
-                    is_live: self.partition.is_live(),
-                };
-                let finding = damage_finding(&context, &found);
-                findings::report(&finding, self.args.format == Format::Json, out)?;
-                found.range.end
+        let mut position = Position(segment.log.len());
+        let mut is_first = true;
+        loop {
+            match scanner.next() {
+                Err(error) => return Ok(Err(error)),
+                Ok(None) => break,
+                Ok(Some(Piece::Damaged(found))) => {
+                    let finding = damage_finding(&context, &found);
+                    findings::report(&finding, self.args.format == Format::Json, out)?;
+                }
+                // The first one is what the search ended at: its offsets are what is damaged.
+                Ok(Some(Piece::Proved(batch))) if !is_first && self.may_hold(&batch) => {
+                    position = batch.position();
+                    break;
+                }
+                Ok(Some(Piece::Proved(_))) => {}
             }
-            // The checksum agrees after all: a broker had not finished writing.
-            Ok(Some(Piece::Proved(batch))) => batch.end(),
-            Ok(None) => Position(segment.log.len()),
-        };
-        Ok(Ok(Place { segment: damage.place.segment, position: behind }))
+            is_first = false;
+        }
+        Ok(Ok(Place { segment: damage.place.segment, position }))
+    }
+
+    fn may_hold(&self, batch: &Batch<'_>) -> bool {
+        match self.wanted {
+            Wanted::Offset(offset) => batch.last_offset() >= offset,
+            Wanted::Time(time) => batch.max_timestamp() >= time,
+        }
     }
 
     fn answer(
@@ -278,6 +294,9 @@ impl<'a> Search<'a> {
         };
         match miss.reason {
             _ if is_damaged => format!("{wanted} may be in bytes that are damaged: see stderr"),
+            MissReason::BelowLogStart if matches!(self.wanted, Wanted::Offset(Offset(..0))) => {
+                format!("{wanted} cannot be: offsets begin at 0")
+            }
             MissReason::BelowLogStart => {
                 format!("{wanted} is below the log start offset {start}: it was deleted")
             }

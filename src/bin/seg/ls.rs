@@ -90,7 +90,10 @@ fn list(
             }
             let looked = surroundings
                 .partition(partition)
-                .and_then(|partition| Listed::new(&partition, args.headers, with_segments));
+                .map(|partition| Listed::new(&partition, args.headers, with_segments));
+            for error in looked.iter().flat_map(|listed| &listed.errors) {
+                out.error(error)?;
+            }
             match looked {
                 Ok(one) if args.format == Format::Json => one.json(out)?,
                 Ok(one) => listed.push(one),
@@ -114,10 +117,12 @@ struct Listed {
     label: String,
     facts: PartitionFacts,
     segments: Vec<SegmentFacts>,
+    /// What could not be looked at; the rest is listed all the same.
+    errors: Vec<Error>,
 }
 
 impl Listed {
-    fn new(partition: &Partition, headers: bool, with_segments: bool) -> Result<Self, Error> {
+    fn new(partition: &Partition, headers: bool, with_segments: bool) -> Self {
         let (dir, limits) = (&partition.dir, Limits::STANDARD);
         let open = partition.open(limits);
         let mut workspace = Workspace::new(&limits);
@@ -137,18 +142,22 @@ impl Listed {
             strays: dir.strays.iter().map(|path| file_name(path)).collect(),
             remarks: remarks(dir),
         };
-        let mut segments = Vec::new();
+        let (mut segments, mut errors) = (Vec::new(), Vec::new());
         for index in 0..dir.segments.len() {
             let summary = if headers {
-                summary::walk_headers(&open, index, limits)?
+                summary::walk_headers(&open, index, limits)
             } else if with_segments || index == 0 || index == last {
-                summary::ends(&open, index, &mut workspace)?
+                summary::ends(&open, index, &mut workspace)
             } else {
                 let files = dir.segments.get(index);
                 let max_timestamp =
                     files.and_then(|files| summary::time_index_end(files, partition.access()));
-                SegmentSummary { max_timestamp, ..SegmentSummary::default() }
+                Ok(SegmentSummary { max_timestamp, ..SegmentSummary::default() })
             };
+            let summary = summary.unwrap_or_else(|error| {
+                errors.push(error);
+                SegmentSummary::default()
+            });
             facts.first_timestamp = facts.first_timestamp.or(summary.first_timestamp);
             facts.max_timestamp = facts.max_timestamp.max(summary.max_timestamp);
             if index == last {
@@ -158,7 +167,7 @@ impl Listed {
                 segments.push(segment_facts(&open, index, summary));
             }
         }
-        Ok(Self { label: label(dir), facts, segments })
+        Self { label: label(dir), facts, segments, errors }
     }
 
     fn json(&self, out: &mut Output) -> anyhow::Result<()> {

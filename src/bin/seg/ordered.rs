@@ -8,10 +8,10 @@
 //!               write  ->  write  ->  write          each waits for its turn
 //! ```
 //!
-//! Each thread holds one piece and one buffer. The thread whose turn it is writes its buffer as soon
-//! as there are [`WRITE_BYTES`] in it, while they are still in the processor's cache. A buffer that
-//! grows past [`FLUSH_BYTES`] waits for its turn, so that memory does not grow with what a piece
-//! unpacks to.
+//! Each thread holds one piece and one buffer. The thread whose turn it is writes its buffer as
+//! soon as there are [`WRITE_BYTES`] in it, while they are still in the processor's cache. A buffer
+//! that grows past [`FLUSH_BYTES`] waits for its turn, so that memory does not grow with what a
+//! piece unpacks to.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -55,7 +55,7 @@ struct Shared<J> {
 
 impl<J: Job> Shared<J> {
     fn lock(&self) -> MutexGuard<'_, State<J>> {
-        // A panic elsewhere ends the scope and is passed on there.
+        // A panic elsewhere stops everything (see `Panics`) and is passed on by the scope.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -130,7 +130,9 @@ pub fn run<J: Job, W>(
         let mut worker = new_worker();
         while let Some((piece, number)) = claim(&shared) {
             let mut turn = Turn { shared: &shared, piece: number, is_void: false };
+            let panics = Panics(&shared);
             let result = work(&mut worker, piece, &mut turn);
+            std::mem::forget(panics);
             finish(&shared, turn, result);
         }
     };
@@ -147,6 +149,16 @@ pub fn run<J: Job, W>(
     match state.error {
         Some(error) => Err(error),
         None => Ok(state.job),
+    }
+}
+
+/// Dropped only by a panic: the others must not wait for a turn that never passes.
+struct Panics<'s, J: Job>(&'s Shared<J>);
+
+impl<J: Job> Drop for Panics<'_, J> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        self.0.stop(&mut state, None);
     }
 }
 
@@ -267,6 +279,18 @@ mod tests {
                 assert_eq!(written, (0..end).collect::<Vec<_>>(), "{threads} threads");
             }
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "a scoped thread panicked")]
+    fn a_panic_ends_all_threads() {
+        let job =
+            Numbers { next: 0, end: 100, corrected: 0, written: Vec::new(), stop_behind: u64::MAX };
+        let work = |(): &mut (), number: u64, _turn: &mut Turn<'_, Numbers>| {
+            assert_ne!(number, 20, "the work on piece 20 panics");
+            Ok((Vec::new(), Done { number }))
+        };
+        let _ = run(job, 4, || (), work);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::cli::{ColorWhen, Common};
 use crate::signals;
 use crate::values::terminal_text;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 
 /// What a command came to; two bits that add up over everything it looked at.
@@ -72,6 +72,19 @@ impl Output {
     /// Writes to stdout.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stdout.write_all(bytes)
+    }
+
+    /// Writes text in which bytes of files stand as they are: escaped on a terminal, line by line.
+    pub fn write_foreign(&mut self, text: &[u8]) -> io::Result<()> {
+        if !io::stdout().is_terminal() {
+            return self.write(text);
+        }
+        for line in text.split_inclusive(|&byte| byte == b'\n') {
+            let shown = line.strip_suffix(b"\n").unwrap_or(line);
+            self.write(terminal_text(&String::from_utf8_lossy(shown)).as_bytes())?;
+            self.write(line.get(shown.len()..).unwrap_or_default())?;
+        }
+        Ok(())
     }
 
     /// One line on stderr about something that stood in the way; sets exit bit 2.

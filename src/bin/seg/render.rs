@@ -297,6 +297,11 @@ impl Sink for TextLines {
         &mut self.out
     }
 
+    /// What a line looks like depends on where it began.
+    fn repeated(&mut self, _part: &mut Option<Vec<u8>>, build: impl FnOnce(&mut Self)) {
+        build(self);
+    }
+
     fn begin(&mut self, _kind: &'static str) {
         self.line_start = self.out.len();
         self.open.clear();

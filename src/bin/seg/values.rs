@@ -112,26 +112,43 @@ fn push_json_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 fn push_with_escapes(out: &mut Vec<u8>, bytes: &[u8]) {
-    let needs_escape = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\' || byte == 0x7f;
     let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|&byte| needs_escape(byte)) {
+    while let Some(at) = rest.iter().position(|&byte| needs_a_look(byte)) {
         let (plain, tail) = rest.split_at(at);
         out.extend_from_slice(plain);
-        let Some((&byte, tail)) = tail.split_first() else { return };
-        push_escape(out, byte);
+        // The lead byte of a character that may have to be escaped, or an ASCII one that has to be.
+        let length = match tail.first() {
+            Some(0xe0..) => 3,
+            Some(0xc2..) => 2,
+            _ => 1,
+        };
+        let Some((char, tail)) = tail.split_at_checked(length) else { break };
+        push_escape(out, char);
         rest = tail;
     }
     out.extend_from_slice(rest);
 }
 
-fn push_escape(out: &mut Vec<u8>, byte: u8) {
-    match byte {
-        b'"' => out.extend_from_slice(b"\\\""),
-        b'\\' => out.extend_from_slice(b"\\\\"),
-        b'\n' => out.extend_from_slice(b"\\n"),
-        b'\r' => out.extend_from_slice(b"\\r"),
-        b'\t' => out.extend_from_slice(b"\\t"),
-        other => out.extend_from_slice(format!("\\u{other:04x}").as_bytes()),
+/// True for bytes at which an escape may be due. What a terminal would act on is escaped in JSON
+/// too: read back it is the same text.
+fn needs_a_look(byte: u8) -> bool {
+    byte < 0x20 || matches!(byte, b'"' | b'\\' | 0x7f | 0xc2 | 0xe2 | 0xef)
+}
+
+/// One character of UTF-8.
+fn push_escape(out: &mut Vec<u8>, utf8: &[u8]) {
+    match utf8 {
+        b"\"" => out.extend_from_slice(b"\\\""),
+        b"\\" => out.extend_from_slice(b"\\\\"),
+        b"\n" => out.extend_from_slice(b"\\n"),
+        b"\r" => out.extend_from_slice(b"\\r"),
+        b"\t" => out.extend_from_slice(b"\\t"),
+        _ => match std::str::from_utf8(utf8).ok().and_then(|text| text.chars().next()) {
+            Some(char) if is_unsafe_to_show(char) => {
+                out.extend_from_slice(format!("\\u{:04x}", u32::from(char)).as_bytes());
+            }
+            _ => out.extend_from_slice(utf8),
+        },
     }
 }
 
@@ -347,10 +364,15 @@ mod tests {
 
     #[test]
     fn json_text_reads_back_as_the_same_text() {
-        let every_char: String = (0u32..0x500).filter_map(char::from_u32).collect();
+        let every_char: String = (0u32..0x1_1000).filter_map(char::from_u32).collect();
         let read: String =
             serde_json::from_str(&json(every_char.as_bytes(), ValueStyle::Auto)).unwrap();
         assert_eq!(read, every_char);
+        let hiding = "a\u{9b}b\u{202e}c\u{feff}d\u{2013}e";
+        assert_eq!(
+            json(hiding.as_bytes(), ValueStyle::Auto),
+            "\"a\\u009bb\\u202ec\\ufeffd\u{2013}e\""
+        );
         assert_eq!(json(b"a\"b\\\n\x01", ValueStyle::Auto), r#""a\"b\\\n\u0001""#);
     }
 

@@ -20,35 +20,42 @@ pub struct Transactions {
 }
 
 impl Transactions {
-    /// Takes the next batch of the log.
-    pub fn replay(&mut self, batch: &Batch<'_>, scratch: &mut Scratch) {
+    /// Takes the next batch of the log. False when it is a marker that cannot be read.
+    pub fn replay(&mut self, batch: &Batch<'_>, scratch: &mut Scratch) -> bool {
         let attributes = batch.attributes();
         if batch.producer_id() < 0 {
-            return;
+            return true;
         }
         if attributes.is_control() {
-            self.end(batch, scratch);
-        } else if attributes.is_transactional() {
+            return self.end(batch, scratch);
+        }
+        if attributes.is_transactional() {
             let base = batch.known_base_offset().unwrap_or_default();
             self.open.entry(batch.producer_id()).or_insert(base);
         }
+        true
     }
 
     /// As in Kafka, only the first record of a control batch counts, and one that cannot be read
-    /// ends nothing.
-    fn end(&mut self, batch: &Batch<'_>, scratch: &mut Scratch) {
-        let Ok(mut records) = batch.records(scratch) else { return };
-        let Some(Ok(record)) = records.next() else { return };
-        let marker = ControlRecord::parse(record.key, record.value, batch.position());
-        let is_abort = match marker {
+    /// ends nothing. A batch of no records is what compaction leaves.
+    fn end(&mut self, batch: &Batch<'_>, scratch: &mut Scratch) -> bool {
+        let Ok(mut records) = batch.records(scratch) else { return false };
+        let record = match records.next() {
+            None => return true,
+            Some(Ok(record)) => record,
+            Some(Err(_)) => return false,
+        };
+        let is_abort = match ControlRecord::parse(record.key, record.value, batch.position()) {
             Ok(ControlRecord::Abort { .. }) => true,
             Ok(ControlRecord::Commit { .. }) => false,
-            _ => return,
+            Ok(_) => return true,
+            Err(_) => return false,
         };
         let first = self.open.remove(&batch.producer_id());
         if let Some(first) = first.filter(|_| is_abort) {
             self.aborted.entry(batch.producer_id()).or_default().push((first, batch.last_offset()));
         }
+        true
     }
 
     /// True when a record of a transaction of this producer is part of a committed one.

@@ -11,7 +11,8 @@ use std::sync::Arc;
 /// The selection of the command line, resolved for one partition.
 #[derive(Clone)]
 pub struct Filter {
-    offsets: Range<i64>,
+    /// `None`: all of them.
+    offsets: Option<Range<i64>>,
     time: TimeRange,
     select: Select,
     transactions: Option<Arc<Transactions>>,
@@ -24,8 +25,9 @@ pub enum Verdict {
     Look,
     /// Nothing in it is wanted.
     Skip,
-    /// Neither it nor anything behind it is wanted.
-    Stop,
+    /// It is behind all that is wanted. A base offset is not under the checksum, so that one batch
+    /// alone does not prove that the rest is, too.
+    Behind,
 }
 
 impl Filter {
@@ -33,7 +35,7 @@ impl Filter {
     pub fn new(plan: &Plan, log_end: i64, transactions: Option<Arc<Transactions>>) -> Self {
         let select = plan.select.clone();
         Self {
-            offsets: select.offsets.map_or(i64::MIN..i64::MAX, |range| range.resolve(log_end)),
+            offsets: select.offsets.map(|range| range.resolve(log_end)),
             time: select.time.unwrap_or(TimeRange { from: None, to: None }),
             select,
             transactions,
@@ -43,11 +45,13 @@ impl Filter {
     /// What the header says about a batch.
     pub fn batch(&self, batch: &Batch<'_>) -> Verdict {
         let select = &self.select;
-        if batch.known_base_offset().is_some_and(|base| base.0 >= self.offsets.end) {
-            return Verdict::Stop;
+        if let (Some(base), Some(offsets)) = (batch.known_base_offset(), &self.offsets)
+            && base.0 >= offsets.end
+        {
+            return Verdict::Behind;
         }
         let is_control = batch.attributes().is_control();
-        let skip = batch.last_offset().0 < self.offsets.start
+        let skip = self.offsets.as_ref().is_some_and(|range| batch.last_offset().0 < range.start)
             || self.time.from.is_some_and(|from| batch.max_timestamp() < from)
             || select.producer_id.is_some_and(|id| id != batch.producer_id())
             || select.leader_epoch.is_some_and(|epoch| epoch != batch.partition_leader_epoch())
@@ -67,7 +71,7 @@ impl Filter {
     /// True when a record of a batch that passed [`Filter::batch`] is wanted.
     #[inline]
     pub fn record(&self, record: &Record<'_>) -> bool {
-        self.offsets.contains(&record.offset.0)
+        self.offsets.as_ref().is_none_or(|range| range.contains(&record.offset.0))
             && self.time.from.is_none_or(|from| record.timestamp >= from)
             && self.time.to.is_none_or(|to| record.timestamp < to)
     }
@@ -76,7 +80,7 @@ impl Filter {
     /// needs a look at them: a header knows the greatest timestamp, but not the least.
     pub fn has_wanted_record(&self, batch: &Batch<'_>, scratch: &mut Scratch) -> bool {
         let bounded = self.time.to.is_some() || self.time.from.is_some();
-        let wrapped = batch.known_base_offset().is_none() && self.offsets.end != i64::MAX;
+        let wrapped = batch.known_base_offset().is_none() && self.offsets.is_some();
         if !bounded && !wrapped {
             return true;
         }
@@ -91,11 +95,11 @@ impl Filter {
 
     /// The first offset that is wanted, for finding a place to start.
     pub fn first_offset(&self) -> i64 {
-        self.offsets.start
+        self.offsets.as_ref().map_or(i64::MIN, |range| range.start)
     }
 
     /// The offset behind the last one that is wanted.
     pub fn end_offset(&self) -> i64 {
-        self.offsets.end
+        self.offsets.as_ref().map_or(i64::MAX, |range| range.end)
     }
 }

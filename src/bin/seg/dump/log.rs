@@ -1,5 +1,6 @@
 //! Dumping `.log` files: cut into runs, walked by all threads, written in order.
 
+use super::facts::{self, Facts};
 use super::filter::Filter;
 use super::rows::{JsonRows, KafkaRows, Rows, TextRows, Topic};
 use super::walk::walk;
@@ -14,12 +15,11 @@ use crate::signals::{self, Interrupted};
 use segkit::check::Finding;
 use segkit::check::batches::LogContext;
 use segkit::error::Error;
-use segkit::format::replay::Transactions;
 use segkit::format::{Offset, Scratch};
-use segkit::log::lookup::{Outcome as Answer, Place};
-use segkit::log::runs::{Bounds, Cut, Cutter, Piece, Scanner};
+use segkit::log::runs::{Bounds, Cut, Cutter};
 use segkit::log::{FileBytes, FileKind, Workspace};
 use segkit::progress::Progress;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -39,6 +39,8 @@ pub struct Open {
 pub struct Run {
     pub file: Arc<Open>,
     pub cut: Cut,
+    /// What is known about offsets where it begins.
+    pub bounds: Bounds,
     pub is_first: bool,
 }
 
@@ -53,6 +55,8 @@ pub struct Walked {
     pub run: Run,
     /// Where the walk ended, which is where the next run has to begin.
     pub end: u64,
+    /// What is known about offsets there.
+    pub bounds: Bounds,
     /// What was found, and whether it stands among the rows.
     pub findings: Vec<(Finding, bool)>,
     pub error: Option<Error>,
@@ -70,13 +74,14 @@ pub fn run(
     targets: &[Target],
     plan: &Plan,
     common: &Common,
+    left: Option<&AtomicU64>,
     out: &mut Output,
 ) -> anyhow::Result<()> {
     let color = out.color;
     match plan.format {
-        DumpFormat::Json => dump(targets, plan, common, out, || JsonRows::new(plan)),
-        DumpFormat::Text => dump(targets, plan, common, out, || TextRows::new(plan, color)),
-        DumpFormat::Kafka => dump(targets, plan, common, out, || KafkaRows::new(plan)),
+        DumpFormat::Json => dump(targets, plan, common, left, out, || JsonRows::new(plan)),
+        DumpFormat::Text => dump(targets, plan, common, left, out, || TextRows::new(plan, color)),
+        DumpFormat::Kafka => dump(targets, plan, common, left, out, || KafkaRows::new(plan)),
     }
 }
 
@@ -84,16 +89,25 @@ fn dump<R: Rows>(
     targets: &[Target],
     plan: &Plan,
     common: &Common,
+    left: Option<&AtomicU64>,
     out: &mut Output,
     new_rows: impl Fn() -> R + Sync,
 ) -> anyhow::Result<()> {
-    let left = plan.select.limit.map(AtomicU64::new);
-    let left = left.as_ref();
     // With a limit, what is printed depends on what was printed before; a pipe is read once.
     let one_thread = plan.select.limit.is_some() || targets.iter().any(Target::is_stdin);
     let threads = if one_thread { 1 } else { common.threads() };
     let bar = Bar::new(common, targets.iter().map(Target::size).sum());
-    let job = Dump { targets, plan, out, bar: &bar, left, next: Next::File(0), facts: None };
+    let job = Dump {
+        targets,
+        plan,
+        out,
+        bar: &bar,
+        left,
+        next: Next::File(0),
+        outstanding: 0,
+        learned: None,
+        facts: None,
+    };
     let new_worker = || (new_rows(), Scratch::new(plan.limits.decompressed_bytes));
     ordered::run(job, threads, new_worker, |(rows, scratch), part, turn| {
         let done = match part {
@@ -122,6 +136,10 @@ pub struct Dump<'a> {
     bar: &'a Bar,
     left: Option<&'a AtomicU64>,
     next: Next,
+    /// Runs that were handed out and are not finished.
+    outstanding: usize,
+    /// What is known about offsets behind the last run that is finished, of this file.
+    learned: Option<(usize, Bounds)>,
     /// What was found out about the partition of the file that was opened last.
     facts: Option<(Arc<Partition>, Facts)>,
 }
@@ -143,29 +161,57 @@ impl Job for Dump<'_> {
                     match self.open(index, target) {
                         Ok(Some(rest)) => self.next = rest,
                         Ok(None) => {}
-                        Err(error) => return Ok(Some(Part::Unopened(error))),
+                        Err(error) => {
+                            self.outstanding += 1;
+                            return Ok(Some(Part::Unopened(error)));
+                        }
                     }
                 }
                 Next::Rest { file, mut cutter, is_first } => {
+                    let before = cutter.clone();
                     let Some(cut) = cutter.next(&file.bytes, is_first) else {
                         self.next = Next::File(file.index + 1);
                         continue;
                     };
+                    if !cut.is_end_known && self.outstanding > 0 {
+                        // Damage begins here: what is before it says which offsets may follow.
+                        self.next = Next::Rest { file, cutter: before, is_first };
+                        return Ok(None);
+                    }
                     if cut.is_end_known {
                         self.next = Next::Rest { file: Arc::clone(&file), cutter, is_first: false };
                     }
-                    return Ok(Some(Part::Run(Run { file, cut, is_first })));
+                    // Only where nothing runs beside it does this not depend on the threads.
+                    let bounds = match self.learned {
+                        Some((index, bounds)) if index == file.index && !cut.is_end_known => bounds,
+                        _ => file.bounds,
+                    };
+                    self.outstanding += 1;
+                    return Ok(Some(Part::Run(Run { file, cut, bounds, is_first })));
                 }
             }
         }
     }
 
     fn write(&mut self, output: &mut Vec<u8>) -> anyhow::Result<bool> {
-        self.out.write(output)?;
+        match self.plan.format {
+            DumpFormat::Kafka => self.out.write_foreign(output)?,
+            DumpFormat::Text | DumpFormat::Json => self.out.write(output)?,
+        }
         Ok(true)
     }
 
     fn finish(&mut self, done: Done) -> anyhow::Result<bool> {
+        let holds = self.take(done)?;
+        // What was handed out since will not be finished when it is void.
+        self.outstanding = if holds { self.outstanding.saturating_sub(1) } else { 0 };
+        Ok(holds)
+    }
+}
+
+impl Dump<'_> {
+    /// False: what was handed out since is void.
+    fn take(&mut self, done: Done) -> anyhow::Result<bool> {
         let walked = match done {
             Done::Walked(walked) => walked,
             Done::Unopened(error) => {
@@ -178,6 +224,7 @@ impl Job for Dump<'_> {
             let how_far = format!("printed {} up to byte {}", file.shown, walked.end);
             return Err(Interrupted(how_far).into());
         }
+        self.learned = Some((file.index, walked.bounds));
         self.bar.advance(walked.end.saturating_sub(cut.range.start));
         for (finding, is_written) in &walked.findings {
             match is_written {
@@ -199,13 +246,16 @@ impl Job for Dump<'_> {
         if cut.is_end_known && walked.end == cut.range.end {
             return Ok(true);
         }
+        if walked.end == cut.range.start {
+            // A stream has ended: its length was not known.
+            self.next = Next::File(file.index + 1);
+            return Ok(false);
+        }
         // Damage: what was handed out since begins in the wrong place.
         self.next = Next::Rest { file, cutter: Cutter::new(walked.end), is_first: false };
         Ok(false)
     }
-}
 
-impl Dump<'_> {
     /// Opens a file and finds out where to start. `None`: nothing in it is wanted.
     fn open(&mut self, index: usize, target: &Target) -> Result<Option<Next>, Error> {
         let facts = self.facts(target)?;
@@ -242,11 +292,7 @@ impl Dump<'_> {
     /// Where the first batch that may be wanted begins; the indexes make finding it fast. `None`:
     /// there is none in this file.
     fn start(&self, target: &Target, filter: &Filter, facts: &Facts) -> Result<Option<u64>, Error> {
-        let Some(partition) = &target.partition else { return Ok(Some(0)) };
-        let segments = &partition.dir.segments;
-        let Some(index) = segments.iter().position(|files| files.log.path == target.path) else {
-            return Ok(Some(0));
-        };
+        let Some((partition, index)) = target.segment() else { return Ok(Some(0)) };
         let mut start = match facts.first_in_time {
             Some(Some(place)) if place.segment == index => place.position.0,
             Some(Some(place)) if place.segment < index => 0,
@@ -262,73 +308,32 @@ impl Dump<'_> {
         Ok(Some(start))
     }
 
-    /// What the selection needs to know about the target's partition; asked once for each.
+    /// What the selection needs to know about the target's partition, asked once for each; or about
+    /// the file alone, where it is not one of a partition's segments.
     fn facts(&mut self, target: &Target) -> Result<Facts, Error> {
-        let select = &self.plan.select;
-        let Some(partition) = &target.partition else { return Ok(Facts::default()) };
+        let Some((partition, _)) = target.segment() else {
+            let facts = facts::of_file(target, self.plan)?;
+            return self.complete(facts, &target.shown());
+        };
         if let Some((known, facts)) = &self.facts
             && Arc::ptr_eq(known, partition)
         {
             return Ok(facts.clone());
         }
-        let mut facts = Facts::default();
-        if select.offsets.is_some_and(|range| range.is_relative()) {
-            let mut workspace = Workspace::new(&self.plan.limits);
-            let open = partition.open(self.plan.limits);
-            facts.log_end = open.log_end(&mut workspace)?.offset.0;
-        }
-        if let Some(from) = select.time.and_then(|range| range.from) {
-            facts.first_in_time = first_in_time(partition, from, self.plan)?;
-        }
-        if select.committed {
-            facts.transactions = Some(Arc::new(transactions(partition, self.plan)?));
-        }
+        let facts = facts::of_partition(partition, self.plan)?;
+        let facts = self.complete(facts, &partition.dir.path().to_string_lossy())?;
         self.facts = Some((Arc::clone(partition), facts.clone()));
         Ok(facts)
     }
-}
 
-/// What a selection needs to know about a partition.
-#[derive(Clone, Default)]
-struct Facts {
-    log_end: i64,
-    /// Where the first record stands that is young enough; `Some(None)`: there is none, `None`: it
-    /// was not looked for, or damage kept it from being found.
-    first_in_time: Option<Option<Place>>,
-    transactions: Option<Arc<Transactions>>,
-}
-
-fn first_in_time(
-    partition: &Partition,
-    from: i64,
-    plan: &Plan,
-) -> Result<Option<Option<Place>>, Error> {
-    let mut workspace = Workspace::new(&plan.limits);
-    let found = partition.open(plan.limits).time(from, &mut workspace)?;
-    Ok(match found.outcome {
-        Answer::Hit(hit) => Some(Some(hit.place)),
-        Answer::Miss(_) => Some(None),
-        Answer::Damaged(_) => None,
-    })
-}
-
-/// Replays the transactions of a whole partition: one may begin segments before it is aborted.
-fn transactions(partition: &Partition, plan: &Plan) -> Result<Transactions, Error> {
-    let mut transactions = Transactions::default();
-    let mut scratch = Scratch::new(plan.limits.decompressed_bytes);
-    for files in &partition.dir.segments {
-        let bytes = FileBytes::open(&files.log.path, partition.access())?;
-        let bounds = Bounds {
-            last_proved: None,
-            segment_base: Some(files.base_offset),
-            next_segment_base: partition.next_base(files.base_offset),
-        };
-        let mut scanner = Scanner::new(&bytes, 0..u64::MAX, bounds, plan.limits);
-        while let Some(piece) = scanner.next()? {
-            if let Piece::Proved(batch) = piece {
-                transactions.replay(&batch, &mut scratch);
-            }
+    /// Says so where not everything could be known.
+    fn complete(&mut self, facts: Facts, what: &str) -> Result<Facts, Error> {
+        if facts.is_incomplete {
+            let why = "damaged, so which transactions were committed is not known for certain";
+            let error = Error::other("replaying the transactions of", Path::new(what), why);
+            // A closed stdout shows with the next row.
+            let _ = self.out.error(&error);
         }
+        Ok(facts)
     }
-    Ok(transactions)
 }

@@ -1,5 +1,6 @@
 //! `seg dump`: the batches, and with `-r` the records, of files or whole partitions.
 
+mod facts;
 mod filter;
 mod log;
 mod rows;
@@ -13,6 +14,7 @@ use crate::row::ValueStyles;
 use clap::ValueEnum;
 use segkit::limits::Limits;
 use segkit::log::FileKind;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -82,10 +84,14 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
     };
     let targets = input::targets(&args.input.paths, args.input.kind, out)?;
     check_stdin(&plan, &targets)?;
+    let left = plan.select.limit.map(AtomicU64::new);
     for group in targets.chunk_by(|a, b| is_log(a) && is_log(b)) {
+        if left.as_ref().is_some_and(|left| left.load(Ordering::Relaxed) == 0) {
+            break;
+        }
         match group {
             [one] if !is_log(one) => small::run(one, &plan, out)?,
-            logs => log::run(logs, &plan, &args.common, out)?,
+            logs => log::run(logs, &plan, &args.common, left.as_ref(), out)?,
         }
     }
     Ok(Outcome::default())
@@ -93,8 +99,10 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
 
 /// What comes in through a pipe can be read once, from front to back.
 fn check_stdin(plan: &Plan, targets: &[Target]) -> Result<(), UsageError> {
-    if !targets.iter().any(Target::is_stdin) {
-        return Ok(());
+    match targets.iter().filter(|target| target.is_stdin()).count() {
+        0 => return Ok(()),
+        1 => {}
+        _ => return Err(UsageError("stdin can be read only once".to_owned())),
     }
     if plan.select.committed {
         return Err(UsageError("--committed needs a file: stdin can be read only once".to_owned()));

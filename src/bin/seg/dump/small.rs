@@ -34,7 +34,7 @@ pub fn run(target: &Target, plan: &Plan, out: &mut Output) -> anyhow::Result<()>
         DumpFormat::Kafka => {
             let mut text = Vec::new();
             let is_known = dump.kafka(bytes, base, &mut text);
-            out.write(&text)?;
+            out.write_foreign(&text)?;
             if !is_known {
                 out.say(format!("Ignoring unknown file {}\n", dump.shown).as_bytes())?;
             }

@@ -6,11 +6,11 @@ use super::rows::Rows;
 use super::{DumpFormat, Plan};
 use crate::ordered::Turn;
 use crate::row::{BatchContext, BatchExtent};
-use segkit::check::Finding;
-use segkit::check::batches::{control_finding, damage_finding, records_finding};
+use segkit::check::batches::{control_finding, damage_finding, offset_finding, records_finding};
+use segkit::check::{Finding, Problem};
 use segkit::format::control::ControlRecord;
-use segkit::format::{Batch, Record, Scratch};
-use segkit::log::runs::{Damage, DamageKind, Piece, Scanner};
+use segkit::format::{Batch, Offset, Record, Scratch};
+use segkit::log::runs::{Bounds, Damage, DamageKind, Piece, Scanner};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,13 +27,18 @@ pub fn walk<R: Rows>(
     if run.is_first {
         rows.file(&file.target);
     }
-    let mut scanner = Scanner::new(&file.bytes, run.cut.range.clone(), file.bounds, plan.limits);
-    let mut walk = Walk { file: &file, plan, left, rows, scratch, findings: Vec::new() };
+    let mut scanner = Scanner::new(&file.bytes, run.cut.range.clone(), run.bounds, plan.limits);
+    let (bounds, findings) = (run.bounds, Vec::new());
+    let mut walk =
+        Walk { file: &file, plan, left, rows, scratch, findings, bounds, last: None, behind: 0 };
     let (mut error, mut is_stopped) = (None, false);
     loop {
         let flow = match scanner.next() {
             Ok(None) => break,
-            Ok(Some(Piece::Proved(batch))) => walk.batch(&batch, batch.crc()),
+            Ok(Some(Piece::Proved(batch))) => {
+                walk.offsets(&batch);
+                walk.batch(&batch, batch.crc())
+            }
             Ok(Some(Piece::Damaged(damage))) => walk.damage(&damage),
             Err(failed) => {
                 error = Some(failed);
@@ -46,7 +51,8 @@ pub fn walk<R: Rows>(
         }
     }
     let findings = walk.findings;
-    Walked { end: scanner.position(), run, findings, error, is_stopped }
+    let (end, bounds) = (scanner.position(), scanner.bounds());
+    Walked { run, end, bounds, findings, error, is_stopped }
 }
 
 /// Whether to go on with the file.
@@ -64,14 +70,25 @@ struct Walk<'a, R> {
     scratch: &'a mut Scratch,
     /// What was found, and whether it stands among the rows.
     findings: Vec<(Finding, bool)>,
+    /// What the names of the files say about offsets; dropped once it is contradicted.
+    bounds: Bounds,
+    /// The last offset of the batch before.
+    last: Option<Offset>,
+    /// How many batches in a row are behind all that is wanted.
+    behind: u32,
 }
+
+/// After this many batches in a row behind all that is wanted, no more are looked at.
+const BEHIND_IS_ENOUGH: u32 = 2;
 
 impl<R: Rows> Walk<'_, R> {
     fn batch(&mut self, batch: &Batch<'_>, crc: u32) -> Flow {
-        match self.file.filter.batch(batch) {
+        let verdict = self.file.filter.batch(batch);
+        self.behind = if verdict == Verdict::Behind { self.behind + 1 } else { 0 };
+        match verdict {
             Verdict::Look => {}
-            Verdict::Skip => return Flow::GoOn,
-            Verdict::Stop => return Flow::Stop,
+            Verdict::Behind if self.behind >= BEHIND_IS_ENOUGH => return Flow::Stop,
+            Verdict::Skip | Verdict::Behind => return Flow::GoOn,
         }
         if self.plan.records {
             return self.records(batch, crc);
@@ -82,6 +99,24 @@ impl<R: Rows> Walk<'_, R> {
             return take_one(self.left);
         }
         Flow::GoOn
+    }
+
+    /// Says when the offsets of a batch cannot be. What the names of files say is dropped once it
+    /// is contradicted: a file of the wrong name is said once, not with every batch.
+    fn offsets(&mut self, batch: &Batch<'_>) {
+        let found = offset_finding(&self.file.context, &self.bounds, self.last, batch);
+        let problem = found.as_ref().map(|finding| finding.problem);
+        match problem {
+            Some(Problem::OffsetBelowSegment { .. }) => self.bounds.segment_base = None,
+            Some(Problem::OffsetBeyondNextSegment { .. }) => self.bounds.next_segment_base = None,
+            _ => {}
+        }
+        if !matches!(problem, Some(Problem::OffsetOverflow { .. })) {
+            self.last = Some(batch.last_offset());
+        }
+        if let Some(finding) = found {
+            self.find(finding);
+        }
     }
 
     /// First offset and count, which a wrapper message tells only when it is decompressed.

@@ -40,6 +40,11 @@ fn evidence(sink: &mut impl Sink, problem: &Problem) {
                 sink.int(FITTING_LENGTH, fits.into());
             }
         }
+        Problem::OffsetGoesBack { previous } => sink.int(PREVIOUS_OFFSET, previous.0),
+        Problem::OffsetBelowSegment { segment } | Problem::OffsetOverflow { segment } => {
+            sink.int(SEGMENT_BASE_OFFSET, segment.0);
+        }
+        Problem::OffsetBeyondNextSegment { next } => sink.int(NEXT_SEGMENT_BASE_OFFSET, next.0),
         Problem::BatchMagic { magic } => sink.int(MAGIC, magic.into()),
         Problem::TornTail { needed: Some(needed), .. } => sink.int(SIZE, as_i64(needed)),
         Problem::UnknownCodec { id } => sink.int(CODEC_ID, id.into()),

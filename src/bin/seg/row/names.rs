@@ -70,6 +70,8 @@ pub const UNDECODABLE: Name = name!("undecodable", "undecodable: ", 0);
 pub const DATA: Name = name!("data", "", 0);
 
 pub const SEGMENT_BASE_OFFSET: Name = name!("segmentBaseOffset");
+pub const PREVIOUS_OFFSET: Name = name!("previousOffset");
+pub const NEXT_SEGMENT_BASE_OFFSET: Name = name!("nextSegmentBaseOffset");
 pub const INDEX_ENTRY: Name = name!("indexEntry");
 pub const BATCHES_SCANNED: Name = name!("batchesScanned");
 pub const RECORD: Name = name!("record");

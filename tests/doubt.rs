@@ -1,0 +1,208 @@
+//! What has to be doubted: offsets, which no checksum covers, zeros without end, damage without
+//! end, and selections whose ground is damaged.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod common;
+
+use common::batches::{BatchV2, frames};
+use common::{Run, copy_files, partitions_called, seg, seg_with_input};
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+const NAME: &str = "00000000000000000000.log";
+
+/// Ten batches of two records each.
+fn ten_batches() -> Vec<u8> {
+    let batch = |at: i64| BatchV2::of_values(2 * at, &[b"first", b"second"]).bytes();
+    (0..10).flat_map(batch).collect()
+}
+
+fn partition(log: &[u8]) -> (TempDir, PathBuf) {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("orders-0");
+    fs::create_dir(&path).unwrap();
+    fs::write(path.join(NAME), log).unwrap();
+    (root, path)
+}
+
+fn dump(directory: &Path, arguments: &[&str]) -> Run {
+    let mut words = vec!["dump", "-r", "--format", "json"];
+    words.extend(arguments);
+    seg(directory, &words)
+}
+
+fn offsets(run: &Run) -> Vec<i64> {
+    run.rows_of("record").iter().map(|row| row["offset"].as_i64().unwrap()).collect()
+}
+
+fn codes(run: &Run) -> Vec<String> {
+    run.rows_of("finding").iter().map(|row| row["code"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn one_wrong_base_offset_hides_nothing_else() {
+    let healthy = ten_batches();
+    let third = frames(&healthy)[3].position;
+    for (base, code) in [
+        (i64::MAX, "offset-overflow"),
+        (6 | 1 << 40, "offset-overflow"),
+        (6 | 1 << 10, "offset-goes-back"),
+        (0, "offset-goes-back"),
+    ] {
+        let mut log = healthy.clone();
+        log[third..third + 8].copy_from_slice(&base.to_be_bytes());
+        let (_root, path) = partition(&log);
+        let all = dump(&path, &[NAME]);
+        assert_eq!(all.rows_of("record").len(), 20, "base {base}");
+        assert_eq!((codes(&all), all.status), (vec![code.to_owned()], 1), "base {base}");
+        let some = dump(&path, &[NAME, "--offsets", "8..12"]);
+        assert_eq!(offsets(&some), [8, 9, 10, 11], "base {base}");
+        let first = dump(&path, &[NAME, "--offsets", "..4"]);
+        // What says that it is at 0 is shown where 0 is asked for.
+        assert_eq!(offsets(&first)[..4], [0, 1, 2, 3], "base {base}");
+        assert_eq!(offsets(&first).len(), if base == 0 { 6 } else { 4 }, "base {base}");
+    }
+}
+
+#[test]
+fn swapped_batches_are_all_there() {
+    let healthy = ten_batches();
+    let frames = frames(&healthy);
+    let (four, five) = (frames[4], frames[5]);
+    let mut log = healthy[..four.position].to_vec();
+    log.extend_from_slice(&healthy[five.position..five.end()]);
+    log.extend_from_slice(&healthy[four.position..four.end()]);
+    log.extend_from_slice(&healthy[five.end()..]);
+    let (_root, path) = partition(&log);
+    let all = dump(&path, &[NAME]);
+    assert_eq!(all.rows_of("record").len(), 20);
+    assert_eq!((codes(&all), all.status), (vec!["offset-goes-back".to_owned()], 1));
+    assert_eq!(offsets(&dump(&path, &[NAME, "--offsets", "8..10"])), [8, 9]);
+    assert_eq!(offsets(&dump(&path, &[NAME, "--offsets", "10..12"])), [10, 11]);
+}
+
+#[test]
+fn a_file_of_the_wrong_name_is_said_once_and_dumped_all_the_same() {
+    let mut log = ten_batches();
+    let fifth = frames(&log)[5].position;
+    // Nothing frames what is behind this but the batches themselves.
+    log[fifth..fifth + 20].fill(0xff);
+    let (_root, path) = partition(&[]);
+    fs::remove_file(path.join(NAME)).unwrap();
+    let wrong = "00000000000000005000.log";
+    fs::write(path.join(wrong), &log).unwrap();
+    let run = dump(&path, &[wrong]);
+    assert_eq!(run.rows_of("record").len(), 18);
+    assert_eq!(codes(&run).iter().filter(|code| *code == "offset-below-segment").count(), 1);
+    assert_eq!(codes(&run).len(), 2);
+}
+
+#[test]
+fn zeros_without_end_are_room_made_in_advance_however_they_are_read() {
+    let batches = ten_batches();
+    let mut log = batches.clone();
+    log.resize(20 << 20, 0);
+    let (_root, path) = partition(&log);
+    let expected = serde_json::json!([batches.len(), log.len() - batches.len()]);
+    let piped = seg_with_input(&path, &["dump", "-r", "--format", "json", "-v", "-"], &log);
+    for run in [dump(&path, &[NAME, "-v"]), piped] {
+        assert_eq!(run.rows_of("record").len(), 20);
+        assert_eq!((codes(&run), run.status), (vec!["preallocated-tail".to_owned()], 0));
+        let finding = &run.rows_of("finding")[0];
+        assert_eq!(serde_json::json!([finding["position"], finding["length"]]), expected);
+    }
+    // A batch behind the zeros is found, with a base offset that begins with zeros itself.
+    log.extend_from_slice(&BatchV2::of_values(20, &[b"behind"]).bytes());
+    let (_root, path) = partition(&log);
+    let piped = seg_with_input(&path, &["dump", "-r", "--format", "json", "-"], &log);
+    for run in [dump(&path, &[NAME]), piped] {
+        assert_eq!(offsets(&run).last(), Some(&20));
+        assert_eq!(run.rows_of("record").len(), 21);
+        assert_eq!(run.status, 1);
+    }
+}
+
+/// Thousands of damages, each with a batch behind it: a search that begins anew for each of them
+/// would take minutes.
+#[test]
+fn damage_without_end_is_gone_through_once() {
+    let count = 5000;
+    let mut log = Vec::new();
+    for at in 0..count {
+        log.extend_from_slice(&BatchV2::of_values(at, &[b"value"]).bytes());
+        log.extend_from_slice(&[0xab; 30]);
+    }
+    let (_root, path) = partition(&log);
+    let piped = seg_with_input(&path, &["dump", "-r", "--format", "json", "-"], &log);
+    for run in [dump(&path, &[NAME]), piped] {
+        assert_eq!(offsets(&run), (0..count).collect::<Vec<_>>());
+        assert_eq!(codes(&run).len(), usize::try_from(count).unwrap());
+    }
+    let listed = seg(&path, &["ls", "--headers", "--format", "json", "."]);
+    assert_eq!(listed.rows_of("segment")[0]["batches"], count);
+    let found = seg(&path, &["lookup", ".", "--offset", "4999", "--format", "json"]);
+    assert_eq!(found.rows_of("hit")[0]["offset"], 4999);
+}
+
+fn transactions() -> (TempDir, PathBuf) {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("txn-0");
+    fs::create_dir(&path).unwrap();
+    let real = partitions_called("txn-0");
+    let real = real.iter().find(|path| path.to_str().unwrap().contains("4.3.1")).unwrap();
+    copy_files(real, &path);
+    (root, path)
+}
+
+#[test]
+fn committed_is_judged_by_the_file_itself_where_it_is_no_segment() {
+    let (_root, path) = transactions();
+    let in_place = offsets(&dump(&path, &["--committed", NAME]));
+    let all = offsets(&dump(&path, &[NAME]));
+    assert!(in_place.len() < all.len());
+    let elsewhere = path.parent().unwrap().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let other = format!("{NAME}.deleted");
+    fs::copy(path.join(NAME), elsewhere.join(&other)).unwrap();
+    let run = dump(&elsewhere, &["--committed", &other]);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    // Transactions that end in the next segment are open as far as this file tells.
+    assert!(offsets(&run).iter().all(|offset| in_place.contains(offset)));
+    let last = dump(&elsewhere, &["--offsets", "-3..", &other]);
+    assert_eq!(offsets(&last), all[all.len() - 3..]);
+}
+
+#[test]
+fn committed_says_when_it_cannot_be_known() {
+    let (_root, path) = transactions();
+    let mut log = fs::read(path.join(NAME)).unwrap();
+    let middle = frames(&log)[frames(&log).len() / 2];
+    log[middle.end() - 1] ^= 1;
+    fs::write(path.join(NAME), &log).unwrap();
+    let logs = common::files_ending(&path, ".log");
+    let other = logs.last().unwrap().file_name().unwrap().to_str().unwrap();
+    let run = dump(&path, &["--committed", other]);
+    assert_eq!(run.status, 2, "{}", run.stderr);
+    assert!(run.stderr.contains("not known for certain"), "{}", run.stderr);
+}
+
+#[test]
+fn a_limit_counts_over_everything_and_nothing_is_none() {
+    let (_root, path) = partition(&ten_batches());
+    fs::write(path.join("leader-epoch-checkpoint"), "0\n1\n0 0\n").unwrap();
+    assert_eq!(dump(&path, &[NAME, "--limit", "0"]).rows_of("record").len(), 0);
+    let around = [NAME, "leader-epoch-checkpoint", NAME, "--limit", "21"];
+    assert_eq!(dump(&path, &around).rows_of("record").len(), 21);
+    let enough = [NAME, "leader-epoch-checkpoint", NAME, "--limit", "3"];
+    assert_eq!(dump(&path, &enough).rows_of("record").len(), 3);
+}
+
+#[test]
+fn what_makes_no_sense_together_is_refused() {
+    let (_root, path) = partition(&ten_batches());
+    for words in [&["dump", "--committed", "--control", "."][..], &["dump", "-", "-"]] {
+        assert_eq!(seg(&path, words).status, 64, "{words:?}");
+    }
+}
