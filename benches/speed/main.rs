@@ -337,6 +337,7 @@ fn touched(logs: &Logs, report: &mut Report) {
     let trace = logs.plain.dir.with_extension("trace");
     let mut strace = Command::new("strace");
     strace.args(["-f", "-y", "-o"]).arg(&trace).arg(SEG).args(["lookup", "--offset", &target]);
+    strace.current_dir("/");
     if strace.arg(&logs.plain.dir).output().is_ok_and(|output| output.status.success()) {
         let text = fs::read_to_string(&trace).unwrap();
         report.calls(&text, logs.plain.dir.to_str().unwrap());

@@ -106,10 +106,11 @@ impl Report {
     /// The system calls of `trace` that name something in `dir`.
     pub fn calls(&mut self, trace: &str, dir: &str) {
         let name = dir.rsplit_once('/').map_or(dir, |(_, name)| name);
-        let about = trace.lines().filter(|line| line.contains(dir));
+        let calls = trace.lines().filter_map(|line| line.split_once(' '));
+        let about = calls.map(|(_pid, call)| call.trim_start());
         self.calls = about
-            .filter_map(|line| line.split_once(' '))
-            .map(|(_pid, call)| call.trim_start().replace(dir, name))
+            .filter(|call| call.contains(dir) && !call.starts_with("execve"))
+            .map(|call| without_details(call).replace(dir, name))
             .collect();
     }
 
@@ -162,7 +163,15 @@ Every system call that has to do with the partition:
     }
 }
 
-/// Processors, their name, and the kernel's.
+/// A system call without the structure that it filled in.
+fn without_details(call: &str) -> String {
+    match (call.find(", {st"), call.rfind('}')) {
+        (Some(from), Some(to)) if from < to => [&call[..from], &call[to + 1..]].concat(),
+        _ => call.to_owned(),
+    }
+}
+
+/// Processors and the name of one.
 fn machine() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));

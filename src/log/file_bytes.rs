@@ -1,7 +1,7 @@
 //! The bytes of one file, however they are come by: mapped, read in windows, or owned.
 //!
 //! ```text
-//!   Access::Map    4 MiB and more: mapped       below: read whole, owned
+//!   Access::Map    64 KiB and more: mapped      below: read whole, owned
 //!   Access::Read   pread, into the caller's buffer
 //! ```
 //!
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// Files below this size are read rather than mapped: a map costs more than the copy.
-pub const MAP_FROM_BYTES: u64 = 4 << 20;
+pub const MAP_FROM_BYTES: u64 = 64 << 10;
 
 /// How the bytes of files are come by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
