@@ -206,3 +206,35 @@ fn what_makes_no_sense_together_is_refused() {
         assert_eq!(seg(&path, words).status, 64, "{words:?}");
     }
 }
+
+/// At the limit is looked at, one past it is not, and is never called corruption.
+#[test]
+fn a_limit_is_said_and_is_no_damage() {
+    let real = partitions_called("codec-gzip-0");
+    let healthy = dump(&real[0], &["."]);
+    let largest = largest_payload(&real[0]);
+    let at = dump(&real[0], &[".", "--max-decompressed-bytes", &largest.to_string()]);
+    assert_eq!((at.status, offsets(&at)), (0, offsets(&healthy)));
+    let past = dump(&real[0], &[".", "--max-decompressed-bytes", &(largest - 1).to_string()]);
+    assert_eq!(past.status, 2);
+    assert!(offsets(&past).len() < offsets(&healthy).len());
+    let found = past.rows_of("finding");
+    assert!(!found.is_empty() && found.iter().all(|finding| finding["code"] == "limit"));
+    assert!(found.iter().all(|finding| finding["severity"] == "note"));
+}
+
+/// What the largest compressed payload of a partition unpacks to, by another reader of gzip.
+fn largest_payload(partition: &Path) -> usize {
+    let mut largest = 0;
+    for path in common::files_ending(partition, ".log") {
+        let log = fs::read(path).unwrap();
+        for frame in frames(&log) {
+            let payload = &log[frame.position + 61..frame.end()];
+            // The last four bytes of a gzip member are the size it unpacks to, little endian.
+            let size = payload.last_chunk::<4>().unwrap();
+            let size = size.iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+            largest = largest.max(size);
+        }
+    }
+    largest
+}

@@ -277,8 +277,13 @@ impl Problem {
     /// What to do next, where there is something.
     #[must_use]
     pub fn next(&self) -> Option<&'static str> {
-        (self.severity() == Severity::Error)
-            .then_some("if there is another replica, re-replicate; keep this copy until then")
+        match self {
+            Self::Limit { .. } => Some("run again with a higher --max-..., if memory allows"),
+            _ if self.severity() == Severity::Error => {
+                Some("if there is another replica, re-replicate; keep this copy until then")
+            }
+            _ => None,
+        }
     }
 
     /// One sentence for people.
@@ -331,7 +336,8 @@ impl Problem {
             | Self::TxnIndexEntry { error }
             | Self::Text { error, .. } => error.to_string(),
             Self::Limit { limit, allowed } => {
-                format!("not looked at: more than the limit {limit} of {allowed} bytes")
+                let flag = limit.replace('_', "-");
+                format!("not looked at: more than the {allowed} that --max-{flag} allows")
             }
             Self::IndexLength { bytes_left, .. } => {
                 format!("{bytes_left} bytes behind the last whole entry")

@@ -4,6 +4,7 @@ use crate::select::{OffsetRange, TimeRange};
 use crate::values::ValueStyle;
 use crate::{completions, dump, lookup, ls};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use segkit::limits::Limits;
 use std::path::PathBuf;
 
 /// Read Apache Kafka segment files straight from a directory: no broker, no JVM.
@@ -115,6 +116,26 @@ pub struct Common {
     /// How many threads to use; the output is the same for every number [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
+    #[command(flatten)]
+    limits: LimitArgs,
+}
+
+/// Bounds on what files can make `seg` do. Hitting one is said, and sets exit bit 2.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Limits")]
+struct LimitArgs {
+    /// The most bytes that one batch may decompress to
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::STANDARD.decompressed_bytes)]
+    #[arg(hide_short_help = true)]
+    max_decompressed_bytes: usize,
+    /// The largest batch that is read into memory of a file that is not mapped
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::STANDARD.batch_bytes)]
+    #[arg(hide_short_help = true)]
+    max_batch_bytes: usize,
+    /// How far behind damage the next batch is looked for in a file that is not mapped
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::STANDARD.resync_bytes)]
+    #[arg(hide_short_help = true)]
+    max_resync_bytes: usize,
 }
 
 /// When to use colour.
@@ -225,6 +246,15 @@ impl Command {
 }
 
 impl Common {
+    /// The bounds on untrusted input.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            decompressed_bytes: self.limits.max_decompressed_bytes,
+            batch_bytes: self.limits.max_batch_bytes,
+            resync_bytes: self.limits.max_resync_bytes,
+        }
+    }
+
     /// How many threads to use.
     pub fn threads(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);

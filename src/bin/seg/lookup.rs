@@ -11,7 +11,6 @@ use crate::values::{count, size, terminal_text, timestamp};
 use segkit::check::batches::{LogContext, damage_finding};
 use segkit::error::Error;
 use segkit::format::{Batch, Offset, Position, Scratch};
-use segkit::limits::Limits;
 use segkit::log::lookup::{
     Damage, Distrusted, Hit, Lookup, Miss, MissReason, Outcome as Answer, Place, Steps,
 };
@@ -112,7 +111,7 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     fn new(args: &'a Args, partition: &'a Partition, wanted: Wanted) -> Self {
-        let limits = Limits::STANDARD;
+        let limits = args.common.limits();
         Self {
             args,
             partition,
@@ -171,7 +170,7 @@ impl<'a> Search<'a> {
             is_live: self.partition.is_live(),
         };
         let range = damage.place.position.0..u64::MAX;
-        let mut scanner = Scanner::new(&segment.log, range, bounds, Limits::STANDARD);
+        let mut scanner = Scanner::new(&segment.log, range, bounds, self.args.common.limits());
         let mut position = Position(segment.log.len());
         let mut is_first = true;
         loop {
@@ -219,7 +218,7 @@ impl<'a> Search<'a> {
     }
 
     fn hit(&self, hit: &Hit, steps: &Steps, out: &mut Output) -> anyhow::Result<Result<(), Error>> {
-        let mut scratch = Scratch::new(Limits::STANDARD.decompressed_bytes);
+        let mut scratch = Scratch::new(self.args.common.limits().decompressed_bytes);
         let mut buffer = Vec::new();
         let file = self.log_path(hit.place.segment);
         let read = self.open.batch_at(hit.place, &mut buffer);

@@ -88,9 +88,9 @@ fn list(
                 let how_far = format!("listed up to {}", partition.to_string_lossy());
                 return Err(Interrupted(how_far).into());
             }
-            let looked = surroundings
-                .partition(partition)
-                .map(|partition| Listed::new(&partition, args.headers, with_segments));
+            let looked = surroundings.partition(partition).map(|partition| {
+                Listed::new(&partition, args.common.limits(), args.headers, with_segments)
+            });
             for error in looked.iter().flat_map(|listed| &listed.errors) {
                 out.error(error)?;
             }
@@ -122,8 +122,8 @@ struct Listed {
 }
 
 impl Listed {
-    fn new(partition: &Partition, headers: bool, with_segments: bool) -> Self {
-        let (dir, limits) = (&partition.dir, Limits::STANDARD);
+    fn new(partition: &Partition, limits: Limits, headers: bool, with_segments: bool) -> Self {
+        let dir = &partition.dir;
         let open = partition.open(limits);
         let mut workspace = Workspace::new(&limits);
         let last = dir.segments.len().saturating_sub(1);

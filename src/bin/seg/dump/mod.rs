@@ -80,7 +80,7 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
         decode: args.values.decode,
         select: args.select.clone(),
         verbose: args.common.verbose,
-        limits: Limits::STANDARD,
+        limits: args.common.limits(),
     };
     let targets = input::targets(&args.input.paths, args.input.kind, out)?;
     check_stdin(&plan, &targets)?;
