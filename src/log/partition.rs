@@ -52,8 +52,11 @@ pub struct PartitionDir {
     pub metadata_checkpoints: Vec<NamedFile>,
     /// Files with a suffix: about to be deleted, or not finished.
     pub leftovers: Vec<NamedFile>,
+    /// Segments that cannot be read because their `.log` is no regular file but a symbolic link, a
+    /// directory, a pipe, in the order of their base offsets. They are among the strays as well.
+    pub unreadable: Vec<NamedFile>,
     /// What is not Kafka's here, or no regular file: directories, symbolic links, other names, and
-    /// a second `.log` of the same base offset.
+    /// a second `.log` of the same base offset: the one whose name has 20 digits is the first.
     pub strays: Vec<PathBuf>,
 }
 
@@ -75,19 +78,30 @@ impl PartitionDir {
             quorum_state: None,
             metadata_checkpoints: Vec::new(),
             leftovers: Vec::new(),
+            unreadable: Vec::new(),
             strays: listed.strays,
         };
         let mut segments = BTreeMap::new();
         let mut indexes = Vec::new();
-        for named in listed.files {
+        let mut unreadable = BTreeMap::new();
+        for Listing { named, is_regular } in listed.files {
             match (named.name.offset, named.name.kind) {
+                (Some(base), FileKind::Log) if !is_regular => {
+                    dir.strays.push(named.file.path.clone());
+                    if named.name.suffix.is_none() && !segments.contains_key(&base) {
+                        unreadable.entry(base).or_insert(named);
+                    }
+                }
+                _ if !is_regular => dir.strays.push(named.file.path),
                 _ if named.name.suffix.is_some() => dir.leftovers.push(named),
                 (None, FileKind::LeaderEpochCheckpoint) => {
                     dir.leader_epoch_checkpoint = Some(named.file);
                 }
                 (None, FileKind::PartitionMetadata) => dir.partition_metadata = Some(named.file),
                 (None, FileKind::QuorumState) => dir.quorum_state = Some(named.file),
-                (Some(base), FileKind::Log) if !segments.contains_key(&base) => {
+                (Some(base), FileKind::Log)
+                    if !segments.contains_key(&base) && !unreadable.contains_key(&base) =>
+                {
                     segments.insert(base, SegmentFiles::new(base, named.file));
                 }
                 (Some(_), FileKind::ProducerSnapshot) => dir.snapshots.push(named),
@@ -98,6 +112,7 @@ impl PartitionDir {
                 _ => dir.strays.push(named.file.path),
             }
         }
+        dir.unreadable = unreadable.into_values().collect();
         dir.join(segments, indexes);
         Ok(dir)
     }
@@ -139,11 +154,13 @@ impl PartitionDir {
     }
 
     /// The first offset that a reader may ask for: that of `checkpoint`, the partition's entry in
-    /// its log dir's `log-start-offset-checkpoint`, or the first base offset if that is higher.
-    /// `None` in a partition without segments or entry.
+    /// its log dir's `log-start-offset-checkpoint`, or the first base offset if that is higher, be
+    /// its segment readable or not. `None` in a partition without segments or entry.
     #[must_use]
     pub fn log_start_offset(&self, checkpoint: Option<Offset>) -> Option<Offset> {
-        checkpoint.max(self.segments.first().map(|files| files.base_offset))
+        let first = self.segments.first().map(|files| files.base_offset);
+        let unreadable = self.unreadable.first().and_then(|named| named.name.offset);
+        checkpoint.max(first.into_iter().chain(unreadable).min())
     }
 
     /// Bytes of all `.log` files.
@@ -162,10 +179,16 @@ fn directory_name(path: &Path) -> Option<String> {
     name.into_string().ok()
 }
 
-/// A directory's entries: Kafka's regular files in the order of their names, and everything else.
+/// A directory's entries: those with a name of Kafka's in the order of their names, but names as
+/// Kafka writes them first, and everything else.
 struct Listed {
-    files: Vec<NamedFile>,
+    files: Vec<Listing>,
     strays: Vec<PathBuf>,
+}
+
+struct Listing {
+    named: NamedFile,
+    is_regular: bool,
 }
 
 fn list(path: &Path) -> Result<Listed> {
@@ -183,15 +206,20 @@ fn list(path: &Path) -> Result<Listed> {
             Err(error) => return Err(Error::new("reading", &entry.path(), error)),
         };
         let name = entry.file_name().to_str().and_then(FileName::parse);
-        match name.filter(|name| metadata.is_file() && name.kind.is_in_partition()) {
+        match name.filter(|name| name.kind.is_in_partition()) {
             None => listed.strays.push(entry.path()),
             Some(name) => {
                 let (path, size) = (entry.path(), metadata.len());
                 let file = FileEntry { path, size, modified: metadata.modified().ok() };
-                listed.files.push(NamedFile { name, file });
+                let (named, is_regular) = (NamedFile { name, file }, metadata.is_file());
+                listed.files.push(Listing { named, is_regular });
             }
         }
     }
+    listed.files.sort_by_key(|Listing { named, .. }| {
+        let name = named.file.path.file_name().and_then(std::ffi::OsStr::to_str);
+        name != Some(named.name.to_string().as_str())
+    });
     Ok(listed)
 }
 
@@ -274,5 +302,45 @@ mod tests {
         assert_eq!(dir.log_start_offset(None), Some(Offset(0)));
         assert_eq!(dir.log_start_offset(Some(Offset(42))), Some(Offset(42)));
         assert_eq!(dir.log_start_offset(Some(Offset(-1))), Some(Offset(0)));
+    }
+
+    #[test]
+    fn a_segment_that_is_no_regular_file_is_kept_visible() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        fs::create_dir(path("00000000000000000000.log")).unwrap();
+        fs::write(path("00000000000000000003.log"), b"").unwrap();
+        std::os::unix::fs::symlink("x", path("00000000000000000007.log")).unwrap();
+        std::os::unix::fs::symlink("x", path("00000000000000000008.log.deleted")).unwrap();
+        std::os::unix::fs::symlink("x", path("00000000000000000009.index")).unwrap();
+        let dir = PartitionDir::open(root.path()).unwrap();
+        let unreadable = dir.unreadable.iter().map(|named| named.file.path.clone());
+        let expected = [path("00000000000000000000.log"), path("00000000000000000007.log")];
+        assert_eq!(unreadable.collect::<Vec<_>>(), expected);
+        assert_eq!(dir.strays.len(), 4);
+        assert_eq!(dir.segments.len(), 1);
+        assert_eq!(dir.log_start_offset(None), Some(Offset(0)));
+        assert_eq!(dir.log_start_offset(Some(Offset(5))), Some(Offset(5)));
+    }
+
+    #[test]
+    fn of_two_names_of_one_offset_the_one_of_20_digits_is_the_segment() {
+        for other in ["0.log", "000000000000000000000.log", "+0.log"] {
+            let root = tempfile::tempdir().unwrap();
+            let path = |name: &str| root.path().join(name);
+            fs::write(path(other), b"other").unwrap();
+            fs::write(path("00000000000000000000.log"), b"").unwrap();
+            let dir = PartitionDir::open(root.path()).unwrap();
+            let logs = dir.segments.iter().map(|files| files.log.path.clone()).collect::<Vec<_>>();
+            assert_eq!(logs, [path("00000000000000000000.log")]);
+            assert_eq!(dir.strays, [path(other)]);
+            assert!(dir.unreadable.is_empty());
+
+            // A link beside it is no segment of its own, and hides none.
+            fs::remove_file(path(other)).unwrap();
+            std::os::unix::fs::symlink("x", path(other)).unwrap();
+            let dir = PartitionDir::open(root.path()).unwrap();
+            assert_eq!((dir.segments.len(), dir.unreadable.len(), dir.strays.len()), (1, 0, 1));
+        }
     }
 }

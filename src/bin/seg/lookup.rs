@@ -8,7 +8,7 @@ use crate::render::{JsonLines, Sink, TextLines};
 use crate::row::{self, ValueStyles};
 use crate::time;
 use crate::values::{count, size, terminal_text, timestamp};
-use segkit::check::batches::{LogContext, damage_finding};
+use segkit::check::batches::{LogContext, damage_finding, offset_finding};
 use segkit::error::Error;
 use segkit::format::{Batch, Offset, Position, Scratch};
 use segkit::log::lookup::{
@@ -185,6 +185,17 @@ impl<'a> Search<'a> {
                 Ok(Some(Piece::Proved(batch))) if !is_first && self.may_hold(&batch) => {
                     position = batch.position();
                     break;
+                }
+                Ok(Some(Piece::Proved(batch))) if is_first && damage.is_out_of_order() => {
+                    match offset_finding(&context, &bounds, None, &batch) {
+                        Some(found) => {
+                            findings::report(&found, self.args.format == Format::Json, out)?;
+                        }
+                        None => {
+                            let why = damage.error.to_string();
+                            out.error(&Error::other("reading", segment.log.path(), why))?;
+                        }
+                    }
                 }
                 Ok(Some(Piece::Proved(_))) => {}
             }

@@ -15,6 +15,9 @@
 
 mod index;
 mod offset;
+mod order;
+#[cfg(test)]
+mod order_tests;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -30,6 +33,7 @@ use super::segment::Segment;
 use crate::error::{Error, Result};
 use crate::format::{self, Batch, FormatError, FormatErrorKind, Offset, Position, Record, Scratch};
 use crate::limits::Limits;
+use order::Span;
 use std::sync::OnceLock;
 use walk::Walk;
 
@@ -197,7 +201,11 @@ pub struct Scan {
 
 /// What going through one segment came to.
 enum Sought {
-    Found(Hit),
+    /// With the header that stands behind the batch.
+    Found {
+        hit: Hit,
+        behind: Option<Span>,
+    },
     Damaged(Damage),
     /// No record is wanted. `candidates` batches might have had one.
     Nothing {
@@ -285,10 +293,16 @@ impl OpenPartition {
         if let Some(end) = self.log_end.get() {
             return Ok(*end);
         }
-        let end = match self.segments.len().checked_sub(1) {
+        let last = self.segments.len().checked_sub(1);
+        let mut end = match last {
             None => LogEnd { offset: self.log_start, position: Position(0), tail: Tail::Clean },
             Some(last) => self.segment_end(last, workspace)?.log_end,
         };
+        if self.expect_readable(last, Offset(i64::MAX)).is_err() {
+            let what = "the next segment is no regular file; the log goes on from";
+            let kind = FormatErrorKind::Record { what, value: end.offset.0 };
+            end.tail = Tail::Damaged(FormatError::new(end.position, kind));
+        }
         Ok(*self.log_end.get_or_init(|| end))
     }
 
@@ -300,9 +314,12 @@ impl OpenPartition {
         let segment = self.segment(index)?;
         let search = self.search_index(segment, Offset(i64::MAX), workspace)?;
         let (mut offset, mut max_timestamp) = (segment.base_offset, None);
+        let possible = self.possible_offsets(index);
         let mut walk = self.walk(segment, search.start, workspace);
         let tail = walk.until(|batch| {
-            offset = offset.max(batch.next_offset());
+            if possible.include(&Span::of(batch)) {
+                offset = offset.max(batch.next_offset());
+            }
             max_timestamp = max_timestamp.max(Some(batch.max_timestamp()).filter(|&max| max >= 0));
             false
         })?;
@@ -358,7 +375,12 @@ impl OpenPartition {
             candidates += 1;
             match found {
                 Ok(None) => {}
-                Ok(Some(hit)) => break Sought::Found(hit),
+                Ok(Some(hit)) => {
+                    // Nothing rests on it alone, so an error here is no reason not to answer.
+                    let behind = walk.batch_at(walk.position().0).ok().and_then(format::Result::ok);
+                    let behind = behind.as_ref().map(Span::of);
+                    break Sought::Found { hit, behind };
+                }
                 Err(error) => break self.damaged(place, error)?,
             }
         };

@@ -1,5 +1,6 @@
 //! From an offset to its record, and from a range of offsets to a range of bytes.
 
+use super::order::{Order, Span};
 use super::{Damage, Lookup, MissReason, OpenPartition, Outcome, Place, Sought, Steps, Workspace};
 use crate::error::Result;
 use crate::format::{Offset, Position};
@@ -9,8 +10,8 @@ use crate::format::{Offset, Position};
 pub struct Edge {
     /// Where a batch begins, or the end of the file.
     pub position: Position,
-    /// Set when the search ended at bytes that are no batch. A start is then where they begin, an
-    /// end is the end of the file.
+    /// Set when the search ended at bytes that are no batch, or at offsets that cannot be true. A
+    /// start is then where they begin, an end is the end of the file.
     pub damage: Option<Damage>,
 }
 
@@ -25,7 +26,9 @@ impl OpenPartition {
             let outcome = self.miss(MissReason::BelowLogStart, workspace)?;
             return Ok(Lookup { outcome, steps });
         }
-        let Some(segment) = self.floor_segment(target, &mut steps) else {
+        let floor = self.floor_segment(target, &mut steps);
+        self.expect_readable(floor, target)?;
+        let Some(segment) = floor else {
             let outcome = self.miss(MissReason::PastLogEnd, workspace)?;
             return Ok(Lookup { outcome, steps });
         };
@@ -62,24 +65,48 @@ impl OpenPartition {
         let mut is_settled = false;
         let mut place = from;
         while place.segment < self.segments.len() {
+            let mut order = Order::new(self.possible_offsets(place.segment));
             let sought = self.seek(
                 place,
-                |batch| batch.last_offset() >= target,
+                |batch| order.add(Span::of(batch)) && batch.last_offset() >= target,
                 |record| record.offset >= target,
                 &mut steps.scan,
                 workspace,
             )?;
+            let is_first = place.segment == from.segment;
             let damage = match sought {
-                Sought::Found(hit) if hit.offset == target => {
-                    return Ok(Lookup { outcome: Outcome::Hit(hit), steps });
-                }
-                Sought::Found(hit) => {
-                    return self.gap(Some(hit.offset), None, steps, workspace);
+                Sought::Found { hit, behind } => {
+                    let is_confirmed = order.is_confirmed(behind);
+                    let is_hit = hit.offset == target;
+                    if is_first && !(is_hit && is_confirmed) {
+                        let is_broken = order.is_broken();
+                        if let Some(outcome) =
+                            self.doubt(target, from, is_broken, &steps, workspace)?
+                        {
+                            return Ok(Lookup { outcome, steps });
+                        }
+                    }
+                    if is_hit {
+                        return Ok(Lookup { outcome: Outcome::Hit(hit), steps });
+                    }
+                    // The record is not there for certain, but which is the next one is not.
+                    let damage = order.damage(place.segment).filter(|_| !is_first);
+                    let next_offset = Some(hit.offset).filter(|_| damage.is_none());
+                    return self.gap(next_offset, damage, steps, workspace);
                 }
                 Sought::Damaged(damage) => Some(damage),
                 Sought::Nothing { end, tail, candidates } => {
                     is_settled |= candidates > 0;
-                    self.damage_at_end(end, tail)
+                    let damage = self.damage_at_end(end, tail);
+                    if is_first && damage.is_none() {
+                        let is_broken = order.is_broken();
+                        if let Some(outcome) =
+                            self.doubt(target, from, is_broken, &steps, workspace)?
+                        {
+                            return Ok(Lookup { outcome, steps });
+                        }
+                    }
+                    damage.or_else(|| order.damage(place.segment).filter(|_| !is_first))
                 }
             };
             match damage {
@@ -87,6 +114,7 @@ impl OpenPartition {
                 Some(damage) => return Ok(Lookup { outcome: Outcome::Damaged(damage), steps }),
                 None => {}
             }
+            self.expect_readable(Some(place.segment), Offset(i64::MAX))?;
             place = Place { segment: place.segment + 1, position: Position(0) };
             let base = self.directory.segments.get(place.segment).map(|files| files.base_offset);
             is_settled |= base.is_some_and(|base| base > target);
@@ -96,6 +124,37 @@ impl OpenPartition {
         }
         let outcome = self.miss(MissReason::PastLogEnd, workspace)?;
         Ok(Lookup { outcome, steps })
+    }
+
+    /// Asked before the answer is that there is no such record in the segment of `from`. An index
+    /// entry may lead behind a batch that stands too far to the front, so the search then begins at
+    /// the entry before it.
+    fn doubt(
+        &self,
+        target: Offset,
+        from: Place,
+        is_broken: bool,
+        steps: &Steps,
+        workspace: &mut Workspace,
+    ) -> Result<Option<Outcome>> {
+        let entry = steps.index.as_ref().and_then(|search| search.entry);
+        let position = match entry {
+            None if !is_broken => return Ok(None),
+            None => from.position,
+            Some(entry) => self.start_before(from.segment, entry.offset, workspace)?,
+        };
+        self.settle(target, Place { position, ..from }, workspace)
+    }
+
+    /// Where the entry before that of `offset` leads to.
+    fn start_before(
+        &self,
+        segment: usize,
+        offset: Offset,
+        workspace: &mut Workspace,
+    ) -> Result<Position> {
+        let opened = self.segment(segment)?;
+        Ok(self.search_index(opened, offset.plus(-1), workspace)?.start)
     }
 
     fn gap(
@@ -110,7 +169,8 @@ impl OpenPartition {
     }
 
     /// Where the batches of segment number `segment` begin that reach `first`: no batch before
-    /// holds it or anything behind it.
+    /// holds it or anything behind it. Where the offsets of batches are impossible or do not rise,
+    /// that is where this begins.
     ///
     /// # Errors
     /// When reading fails.
@@ -122,8 +182,24 @@ impl OpenPartition {
     ) -> Result<Edge> {
         let opened = self.segment(segment)?;
         let search = self.search_index(opened, first, workspace)?;
-        let mut walk = self.walk(opened, search.start, workspace);
-        let tail = walk.until(|batch| batch.last_offset() >= first)?;
+        let start = match search.entry {
+            Some(entry) => self.start_before(segment, entry.offset, workspace)?,
+            None => search.start,
+        };
+        let mut walk = self.walk(opened, start, workspace);
+        let mut order = Order::new(self.possible_offsets(segment));
+        let mut position = start;
+        let tail = walk.until(|batch| {
+            let before = std::mem::replace(&mut position, batch.position());
+            let is_possible = order.add(Span::of(batch));
+            if order.is_broken() && is_possible {
+                position = before; // Which of the two is wrong is not known.
+            }
+            order.is_broken() || batch.last_offset() >= first
+        })?;
+        if order.is_broken() {
+            return Ok(Edge { position, damage: order.damage(segment) });
+        }
         let place = Place { segment, position: walk.position() };
         let damage = tail.and_then(|tail| self.damage_at_end(place, tail));
         Ok(Edge { position: place.position, damage })
@@ -147,7 +223,12 @@ impl OpenPartition {
         let search = self.search_index(opened, last, workspace)?;
         let mut walk = self.walk(opened, search.start, workspace);
         let mut edge = Position(0);
+        let possible = self.possible_offsets(segment);
         let tail = walk.until(|batch| {
+            if !possible.include(&Span::of(batch)) {
+                edge = batch.end();
+                return false;
+            }
             let begins_behind = batch.known_base_offset().is_some_and(|base| base > last);
             edge = if begins_behind { batch.position() } else { batch.end() };
             batch.last_offset() >= last

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A batch of magic 2: offsets and timestamps of its records, and the last offset it spans.
-fn batch_v2(base: i64, last: i64, records: &[(i64, i64)], append_time: bool) -> Vec<u8> {
+pub(super) fn batch_v2(base: i64, last: i64, records: &[(i64, i64)], append_time: bool) -> Vec<u8> {
     let mut body = Vec::new();
     let attributes: i16 = if append_time { 8 } else { 0 };
     let max = records.iter().map(|r| r.1).max().unwrap_or(77);

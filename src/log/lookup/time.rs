@@ -11,9 +11,11 @@
 //! another log nearly always; only several wrong entries that agree with each other, with the
 //! batches they point to and with the headers between them could mislead.
 
-use super::{Lookup, MissReason, OpenPartition, Outcome, Place, Scan, Sought, Steps, Workspace};
+use super::{
+    Lookup, MissReason, OpenPartition, Outcome, Place, Scan, Sought, Steps, Workspace, order,
+};
 use crate::error::Result;
-use crate::format::Position;
+use crate::format::{Offset, Position};
 
 impl OpenPartition {
     /// Looks for the first record with a timestamp of at least `timestamp`, from the log start
@@ -23,8 +25,11 @@ impl OpenPartition {
     /// When reading fails, or a limit is hit.
     pub fn time(&self, timestamp: i64, workspace: &mut Workspace) -> Result<Lookup> {
         let mut steps = Steps::default();
-        let first = self.floor_segment(self.log_start, &mut steps).unwrap_or(0);
-        self.scan_for_time(timestamp, first, None, steps, workspace)
+        let first = self.floor_segment(self.log_start, &mut steps);
+        if first.is_none() {
+            self.expect_readable(None, Offset(i64::MAX))?;
+        }
+        self.scan_for_time(timestamp, first.unwrap_or(0), None, steps, workspace)
     }
 
     /// Looks for the first record with a timestamp of at least `timestamp` from `place` on, where a
@@ -57,6 +62,7 @@ impl OpenPartition {
             if bound.is_some_and(|&bound| bound < timestamp) {
                 steps.segments_passed += 1;
                 from = None;
+                self.expect_readable(Some(segment), Offset(i64::MAX))?;
                 continue;
             }
             let outcome = match from.take() {
@@ -69,6 +75,7 @@ impl OpenPartition {
             if let Some(outcome) = outcome {
                 return Ok(Lookup { outcome, steps });
             }
+            self.expect_readable(Some(segment), Offset(i64::MAX))?;
             steps.segments_passed += 1;
         }
         let outcome = self.miss(MissReason::NoSuchTime, workspace)?;
@@ -102,6 +109,7 @@ impl OpenPartition {
         workspace: &mut Workspace,
     ) -> Result<Option<Outcome>> {
         let log_start = self.log_start;
+        let possible = self.possible_offsets(place.segment);
         let sought = self.seek(
             place,
             |batch| {
@@ -113,7 +121,11 @@ impl OpenPartition {
             workspace,
         )?;
         match sought {
-            Sought::Found(hit) => Ok(Some(Outcome::Hit(hit))),
+            // Its record may be the one, but not at this offset.
+            Sought::Found { hit, .. } if !possible.include_hit(&hit) => {
+                Ok(Some(Outcome::Damaged(order::damage_of(&hit))))
+            }
+            Sought::Found { hit, .. } => Ok(Some(Outcome::Hit(hit))),
             Sought::Damaged(damage) => Ok(Some(Outcome::Damaged(damage))),
             Sought::Nothing { end, tail, .. } => {
                 if let Some(damage) = self.damage_at_end(end, tail) {
