@@ -238,3 +238,36 @@ fn largest_payload(partition: &Path) -> usize {
     }
     largest
 }
+
+/// What is called a segment and is none is not left out in silence.
+#[test]
+fn a_log_that_is_no_regular_file_is_said_in_its_place() {
+    let (root, path) = partition(&ten_batches());
+    let aside = root.path().join("aside");
+    fs::rename(path.join(NAME), &aside).unwrap();
+    std::os::unix::fs::symlink(&aside, path.join(NAME)).unwrap();
+    let behind = "00000000000000000020.log";
+    fs::write(path.join(behind), BatchV2::of_values(20, &[b"behind"]).bytes()).unwrap();
+    let run = dump(&path, &["."]);
+    assert_eq!((offsets(&run), run.status), (vec![20], 2));
+    assert!(run.stderr.contains("a symbolic link"), "{}", run.stderr);
+    let found = seg(&path, &["lookup", ".", "--offset", "3", "--format", "json"]);
+    assert!(found.status & 2 == 2 && found.rows_of("hit").is_empty(), "{}", found.status);
+    assert!(!String::from_utf8_lossy(&found.stdout).contains("below-log-start"));
+}
+
+#[test]
+fn lookup_finds_what_stands_behind_a_wrong_base_offset() {
+    let healthy = ten_batches();
+    let third = frames(&healthy)[3].position;
+    let mut log = healthy.clone();
+    log[third..third + 8].copy_from_slice(&(6i64 | 1 << 40).to_be_bytes());
+    let (_root, path) = partition(&log);
+    for offset in (0..6).chain(8..20) {
+        let run = seg(&path, &["lookup", ".", "--offset", &offset.to_string(), "--format", "json"]);
+        assert_eq!(run.rows_of("hit")[0]["offset"], offset, "{}", run.stderr);
+    }
+    let run = seg(&path, &["lookup", ".", "--offset", "6", "--format", "json"]);
+    assert_eq!(run.rows_of("hit").len(), 0);
+    assert_ne!(run.rows_of("miss")[0]["reason"], "gap");
+}

@@ -213,15 +213,27 @@ fn targets_of(
                 continue;
             }
         };
-        targets.extend(partition.dir.segments.iter().map(|files| Target {
-            path: files.log.path.clone(),
-            kind: FileKind::Log,
-            name: Some(FileName::of_segment(files.base_offset, FileKind::Log)),
-            access: partition.access(),
-            partition: Some(Arc::clone(&partition)),
-        }));
+        targets.extend(logs(&partition));
     }
     Ok(targets)
+}
+
+/// The `.log` files of a partition in the order of their offsets; with those that are no regular
+/// files, so that opening them says what they are.
+fn logs(partition: &Arc<Partition>) -> Vec<Target> {
+    let segments = partition.dir.segments.iter().map(|files| (files.base_offset, &files.log.path));
+    let others = partition.dir.unreadable.iter();
+    let others = others.map(|other| (other.name.offset.unwrap_or_default(), &other.file.path));
+    let mut logs: Vec<_> = segments.chain(others).collect();
+    logs.sort();
+    let target = |(base, path): (Offset, &PathBuf)| Target {
+        path: path.clone(),
+        kind: FileKind::Log,
+        name: Some(FileName::of_segment(base, FileKind::Log)),
+        access: partition.access(),
+        partition: Some(Arc::clone(partition)),
+    };
+    logs.into_iter().map(target).collect()
 }
 
 fn one_file(

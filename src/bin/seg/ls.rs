@@ -226,6 +226,7 @@ fn remarks(dir: &PartitionDir) -> Vec<String> {
     say(".index missing in", segments.iter().filter(|files| files.index.is_none()).count());
     say(".timeindex missing in", segments.iter().filter(|f| f.time_index.is_none()).count());
     say("indexes without .log:", dir.orphans.len());
+    say(".log files that are no regular files:", dir.unreadable.len());
     say("leftovers:", dir.leftovers.len());
     say("not Kafka's:", dir.strays.len());
     remarks

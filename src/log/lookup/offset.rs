@@ -73,42 +73,33 @@ impl OpenPartition {
                 &mut steps.scan,
                 workspace,
             )?;
-            let is_first = place.segment == from.segment;
-            let damage = match sought {
+            let (found, damage) = match sought {
                 Sought::Found { hit, behind } => {
-                    let is_confirmed = order.is_confirmed(behind);
-                    let is_hit = hit.offset == target;
-                    if is_first && !(is_hit && is_confirmed) {
-                        let is_broken = order.is_broken();
-                        if let Some(outcome) =
-                            self.doubt(target, from, is_broken, &steps, workspace)?
-                        {
-                            return Ok(Lookup { outcome, steps });
-                        }
-                    }
-                    if is_hit {
+                    if order.is_confirmed(behind) && hit.offset == target {
                         return Ok(Lookup { outcome: Outcome::Hit(hit), steps });
                     }
-                    // The record is not there for certain, but which is the next one is not.
-                    let damage = order.damage(place.segment).filter(|_| !is_first);
-                    let next_offset = Some(hit.offset).filter(|_| damage.is_none());
-                    return self.gap(next_offset, damage, steps, workspace);
+                    (Some(hit), None)
                 }
-                Sought::Damaged(damage) => Some(damage),
+                Sought::Damaged(damage) => (None, Some(damage)),
                 Sought::Nothing { end, tail, candidates } => {
                     is_settled |= candidates > 0;
-                    let damage = self.damage_at_end(end, tail);
-                    if is_first && damage.is_none() {
-                        let is_broken = order.is_broken();
-                        if let Some(outcome) =
-                            self.doubt(target, from, is_broken, &steps, workspace)?
-                        {
-                            return Ok(Lookup { outcome, steps });
-                        }
-                    }
-                    damage.or_else(|| order.damage(place.segment).filter(|_| !is_first))
+                    (None, self.damage_at_end(end, tail))
                 }
             };
+            let is_first = place.segment == from.segment;
+            if is_first
+                && damage.is_none()
+                && let Some(outcome) =
+                    self.doubt(target, from, order.is_broken(), &steps, workspace)?
+            {
+                return Ok(Lookup { outcome, steps });
+            }
+            // In a later segment only the next record is looked for.
+            let damage = damage.or_else(|| order.damage(place.segment).filter(|_| !is_first));
+            if let Some(hit) = found {
+                let next_offset = Some(hit.offset).filter(|_| damage.is_none());
+                return self.gap(next_offset, damage, steps, workspace);
+            }
             match damage {
                 Some(_) if is_settled => return self.gap(None, damage, steps, workspace),
                 Some(damage) => return Ok(Lookup { outcome: Outcome::Damaged(damage), steps }),

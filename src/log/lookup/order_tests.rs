@@ -9,6 +9,10 @@ use std::fs;
 const BATCHES: i64 = 10;
 const SEGMENT: i64 = 100;
 
+fn place(number: i64) -> usize {
+    usize::try_from(number).unwrap()
+}
+
 /// Batches of two records, of the offsets from `SEGMENT` on; the timestamp tells which record it
 /// is, whatever its offset.
 fn batches() -> Vec<Vec<u8>> {
@@ -39,7 +43,7 @@ impl Disordered {
         let path = |extension| self.root.path().join(format!("{SEGMENT:020}.{extension}"));
         let mut index = Vec::new();
         for &number in indexed {
-            let position = batches.iter().take(number as usize).map(Vec::len).sum::<usize>();
+            let position = batches.iter().take(place(number)).map(Vec::len).sum::<usize>();
             let last = i32::try_from(2 * number + 1).unwrap();
             OffsetPosition::encode(last, i32::try_from(position).unwrap(), &mut index);
         }
@@ -108,9 +112,9 @@ fn base_offsets_with_any_one_bit_flipped() {
         let made = Disordered::new(is_sealed);
         for (number, bit) in (0..BATCHES).flat_map(|n| (0..64).map(move |bit| (n, bit))) {
             let mut log = batches();
-            log[number as usize][bit / 8] ^= 0x80 >> (bit % 8);
+            log[place(number)][bit / 8] ^= 0x80 >> (bit % 8);
             // Nothing contradicts a last batch that only stands further on.
-            let (base, _) = log[number as usize].split_first_chunk().unwrap();
+            let (base, _) = log[place(number)].split_first_chunk().unwrap();
             let is_further_on = i64::from_be_bytes(*base) > SEGMENT + 2 * number;
             let is_detectable = is_sealed || number + 1 < BATCHES || !is_further_on;
             for (indexed, access) in INDEXED.iter().zip([Access::Map, Access::Read].iter().cycle())
@@ -145,14 +149,14 @@ fn batches_that_changed_places_stand_twice_or_are_moved() {
     for is_sealed in [false, true] {
         let made = Disordered::new(is_sealed);
         for indexed in INDEXED {
-            for number in 0..BATCHES as usize {
+            for number in 0..place(BATCHES) {
                 let mut twice = batches();
                 twice.insert(number, twice[number].clone());
                 let open = made.open(&twice, &[], Access::Map);
                 let what = format!("{number} twice");
                 let found = made.examine(&open, |_| true, true, &what);
                 assert_eq!(found, 20 + usize::from(is_sealed), "{what}");
-                for other in 0..BATCHES as usize {
+                for other in 0..place(BATCHES) {
                     let mut swapped = batches();
                     swapped.swap(number, other);
                     let what = format!("{number} and {other} swapped, {indexed:?}");
