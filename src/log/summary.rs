@@ -6,6 +6,7 @@
 //!   .timeindex                            ... | last entry |
 //! ```
 
+use super::file_bytes::Order;
 use super::lookup::{OpenPartition, Place, Workspace};
 use super::runs::{Bounds, Piece, RUN_BYTES, Scanner};
 use super::segment::{Segment, SegmentFiles};
@@ -94,6 +95,7 @@ fn timestamp_of(batch: &Batch<'_>) -> Option<i64> {
 /// When the file cannot be read.
 pub fn walk_headers(open: &OpenPartition, index: usize, limits: Limits) -> Result<SegmentSummary> {
     let segment = open.segment(index)?;
+    segment.log.expect(Order::Sequential);
     let mut walk = HeaderWalk::default();
     let mut position = 0;
     match segment.log.whole() {

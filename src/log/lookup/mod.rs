@@ -27,7 +27,7 @@ pub use index::{Distrust, Distrusted, IndexSearch, TimeIndexSearch};
 pub use offset::Edge;
 pub use walk::Tail;
 
-use super::file_bytes::Access;
+use super::file_bytes::{Access, Order as FileOrder};
 use super::partition::PartitionDir;
 use super::segment::Segment;
 use crate::error::{Error, Result};
@@ -269,6 +269,8 @@ impl OpenPartition {
             return Ok(segment);
         }
         let opened = Segment::open(files, self.access)?;
+        // Searches jump: what is around their batch is not read.
+        opened.log.expect(FileOrder::Random);
         Ok(slot.get_or_init(|| opened))
     }
 
