@@ -66,6 +66,18 @@ fn one_wrong_base_offset_hides_nothing_else() {
     }
 }
 
+/// A base offset that cannot be says nothing about what follows the damage behind it.
+#[test]
+fn a_wrong_base_offset_before_damage_hides_nothing_behind_it() {
+    let mut log = ten_batches();
+    let (third, fourth) = (frames(&log)[3].position, frames(&log)[4].position);
+    log[third..third + 8].copy_from_slice(&(6i64 | 1 << 40).to_be_bytes());
+    log[fourth..fourth + 30].fill(0xff);
+    let (_root, path) = partition(&log);
+    let run = dump(&path, &[NAME]);
+    assert_eq!(run.rows_of("record").len(), 18, "{:?}", codes(&run));
+}
+
 #[test]
 fn swapped_batches_are_all_there() {
     let healthy = ten_batches();

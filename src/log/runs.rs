@@ -202,14 +202,23 @@ impl<'f> Scanner<'f> {
         }
     }
 
-    /// What a batch that proves itself says about where offsets may go on. What a name says against
-    /// it is wrong, and believed no longer.
+    /// What a batch that proves itself says about where offsets may go on. Where it and the names
+    /// of the files contradict each other, one of them is wrong, and neither is believed.
     fn learn(&mut self, base: Offset, last: Offset) {
         let bounds = &mut self.bounds;
-        bounds.last_proved = Some(last);
-        let fits = |segment: &Offset| base >= *segment && last <= segment.plus(i32::MAX.into());
-        bounds.segment_base = bounds.segment_base.filter(fits);
-        bounds.next_segment_base = bounds.next_segment_base.filter(|next| last < *next);
+        let is_below = bounds.segment_base.is_some_and(|segment| base < segment);
+        let is_beyond = bounds.next_segment_base.is_some_and(|next| last >= next);
+        let greatest = |segment: Offset| segment.plus(i32::MAX.into());
+        let overflows = bounds.segment_base.is_some_and(|segment| last > greatest(segment));
+        if is_below {
+            bounds.segment_base = None;
+        }
+        if is_beyond {
+            bounds.next_segment_base = None;
+        }
+        if !(is_below || is_beyond || overflows) {
+            bounds.last_proved = Some(last);
+        }
     }
 
     fn damaged(&mut self, start: u64, end: u64, kind: DamageKind) -> Result<Option<Piece<'_>>> {

@@ -2,6 +2,7 @@
 
 use super::Plan;
 use crate::input::{Partition, Target};
+use crate::signals;
 use segkit::error::Error;
 use segkit::format::replay::Transactions;
 use segkit::format::{Batch, Scratch};
@@ -90,6 +91,10 @@ impl Replay {
     fn file(&mut self, bytes: &FileBytes, bounds: Bounds, plan: &Plan) -> Result<(), Error> {
         let mut scanner = Scanner::new(bytes, 0..u64::MAX, bounds, plan.limits);
         while let Some(piece) = scanner.next()? {
+            if signals::is_interrupted() {
+                let why = "interrupted before the first row";
+                return Err(Error::other("replaying the transactions of", bytes.path(), why));
+            }
             match piece {
                 Piece::Proved(batch) => self.batch(&batch),
                 // Room that was made in advance, or a batch that is being written, hides nothing.
