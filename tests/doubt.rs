@@ -283,3 +283,83 @@ fn lookup_finds_what_stands_behind_a_wrong_base_offset() {
     assert_eq!(run.rows_of("hit").len(), 0);
     assert_ne!(run.rows_of("miss")[0]["reason"], "gap");
 }
+
+#[test]
+fn a_batch_where_the_next_segment_begins_is_said() {
+    let (_root, path) = partition(&ten_batches());
+    let next = |base: i64| {
+        let name = path.join(format!("{base:020}.log"));
+        fs::write(name, BatchV2::of_values(base, &[b"next"]).bytes()).unwrap();
+        dump(&path, &[NAME])
+    };
+    let healthy = next(20);
+    assert_eq!((codes(&healthy), healthy.status), (vec![], 0));
+    let overlapping = next(18);
+    assert_eq!(codes(&overlapping), ["offset-beyond-next-segment"]);
+    assert_eq!(overlapping.rows_of("finding")[0]["firstOffset"], 18);
+    assert_eq!((offsets(&overlapping).len(), overlapping.status), (20, 1));
+}
+
+/// What a killed broker leaves of the indexes of its active segments: legal, so only a note.
+#[test]
+fn preallocated_indexes_are_notes() {
+    let is_killed = |path: &PathBuf| path.to_str().unwrap().contains("-killed");
+    let partitions: Vec<PathBuf> = common::partitions(&common::testdata());
+    for (end, code) in [(".index", "index-zero-tail"), (".timeindex", "time-index-zero-tail")] {
+        let mut met = 0;
+        for partition in partitions.iter().filter(|path| is_killed(path)) {
+            for path in common::files_ending(partition, end) {
+                let name = path.to_str().unwrap();
+                let run = seg(partition, &["dump", "--format", "json", "-v", name]);
+                let has_tail = fs::read(&path).unwrap().ends_with(&[0; 24]);
+                assert_eq!(codes(&run) == [code], has_tail, "{name}");
+                assert_eq!(run.status, 0, "{name}");
+                met += u32::from(has_tail);
+            }
+        }
+        assert!(met > 0, "no {end} of testdata is preallocated");
+    }
+}
+
+/// Run in a process of its own: a lock of this process would not be seen by a process it starts.
+#[test]
+#[ignore = "holds a lock for `a_batch_that_a_broker_is_writing_is_no_damage`"]
+fn hold_the_lock() {
+    let Some(path) = std::env::var_os("SEG_TEST_LOCK") else { return };
+    let file = fs::File::options().read(true).write(true).open(path).unwrap();
+    rustix::fs::fcntl_lock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+    fs::write(std::env::var_os("SEG_TEST_LOCK_HELD").unwrap(), "").unwrap();
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
+}
+
+#[test]
+fn a_batch_that_a_broker_is_writing_is_no_damage() {
+    let mut log = ten_batches();
+    log.truncate(log.len() - 10);
+    let (root, path) = partition(&log);
+    fs::write(root.path().join("meta.properties"), "version=1\ncluster.id=c\nnode.id=1\n").unwrap();
+    let (lock, held) = (root.path().join(".lock"), root.path().join("held"));
+    fs::write(&lock, "").unwrap();
+    let torn = dump(&path, &["."]);
+    assert_eq!((codes(&torn), torn.status), (vec!["torn-tail".to_owned()], 1));
+
+    let mut broker = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["hold_the_lock", "--exact", "--ignored"])
+        .envs([("SEG_TEST_LOCK", &lock), ("SEG_TEST_LOCK_HELD", &held)])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    while !held.exists() {
+        assert!(broker.try_wait().unwrap().is_none(), "the lock was not to be had");
+        std::thread::yield_now();
+    }
+    let growing = dump(&path, &[".", "-v"]);
+    let listed = seg(root.path(), &["ls", "--format", "json", "."]);
+    drop(broker.stdin.take());
+    broker.wait().unwrap();
+    assert_eq!((codes(&growing), growing.status), (vec!["growing-tail".to_owned()], 0));
+    assert_eq!(growing.rows_of("record").len(), 18);
+    assert_eq!(listed.rows_of("partition")[0]["state"], "live");
+    assert!(lock.exists(), "reading took the lock file away");
+}

@@ -194,6 +194,30 @@ fn output_names_are_in_one_place() {
     complain(&problems);
 }
 
+/// Every code of a finding is explained to people and asked for by a test.
+#[test]
+fn every_finding_is_documented_and_tripped() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let tests: String = sources("tests").into_iter().map(|source| source.text).collect();
+    let finding = fs::read_to_string(root.join("src/check/finding.rs")).unwrap();
+    let is_code = |word: &&str| {
+        word.contains('-') && word.chars().all(|char| char.is_ascii_lowercase() || char == '-')
+    };
+    let codes: Vec<&str> = finding.split('"').filter(is_code).collect();
+    assert!(codes.len() > 20, "{codes:?}");
+    let mut problems = Vec::new();
+    for code in codes {
+        if !readme.contains(&format!("`{code}`")) {
+            problems.push(format!("{code}: not in the README"));
+        }
+        if !tests.contains(&format!("\"{code}\"")) {
+            problems.push(format!("{code}: no test trips it"));
+        }
+    }
+    complain(&problems);
+}
+
 #[test]
 fn nothing_is_left_unfinished() {
     let marks = ["todo!", "unimplemented!", concat!("FIX", "ME"), concat!("XX", "X ")];

@@ -101,8 +101,6 @@ pub enum Problem {
         /// The offset in the name.
         segment: Offset,
     },
-    /// The device would not give these bytes.
-    UnreadableRange,
     /// A compression id without a codec, or a codec that this magic cannot have.
     UnknownCodec {
         /// The compression id.
@@ -234,7 +232,6 @@ impl Problem {
             Self::OffsetBelowSegment { .. } => "offset-below-segment",
             Self::OffsetBeyondNextSegment { .. } => "offset-beyond-next-segment",
             Self::OffsetOverflow { .. } => "offset-overflow",
-            Self::UnreadableRange => "unreadable-range",
             Self::UnknownCodec { .. } => "unknown-codec",
             Self::Decompression { .. } => "decompression",
             Self::RecordStructure { .. } => "record-structure",
@@ -271,7 +268,7 @@ impl Problem {
     /// True when it kept bytes from being judged, which sets exit bit 2.
     #[must_use]
     pub fn is_unread(&self) -> bool {
-        matches!(self, Self::UnreadableRange | Self::UnknownCodec { .. } | Self::Limit { .. })
+        matches!(self, Self::UnknownCodec { .. } | Self::Limit { .. })
     }
 
     /// What to do next, where there is something.
@@ -324,7 +321,6 @@ impl Problem {
                     "it ends more than 2147483647 above {segment}, the offset in the file's name"
                 )
             }
-            Self::UnreadableRange => "the device would not give these bytes".to_owned(),
             Self::UnknownCodec { id } => format!("no codec has the compression id {id} here"),
             Self::Decompression { codec, why } => format!("{codec} payload: {why}"),
             Self::RecordStructure { error } | Self::SnapshotDamaged { error } => error.to_string(),

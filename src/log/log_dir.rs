@@ -172,8 +172,10 @@ pub fn log_dir_of(path: &Path) -> Option<PathBuf> {
     let partition = path.canonicalize().ok()?;
     // As the caller wrote it where that is possible, for messages.
     let parent = match path.parent() {
+        // The parent of `.` is said to be empty as well, but is not `.` itself.
+        Some(_) if path.file_name().is_none() => partition.parent()?.to_owned(),
         Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
-        Some(parent) if path.file_name().is_some() => parent.to_owned(),
+        Some(parent) => parent.to_owned(),
         _ => partition.parent()?.to_owned(),
     };
     let listed = Listed::of(&parent).ok()?;
