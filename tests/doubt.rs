@@ -318,6 +318,13 @@ fn preallocated_indexes_are_notes() {
             }
         }
         assert!(met > 0, "no {end} of testdata is preallocated");
+        // A broker trims it when the segment is sealed.
+        let (_root, path) = partition(&ten_batches());
+        let name = NAME.replace(".log", end);
+        fs::write(path.join(&name), [0; 48]).unwrap();
+        assert_eq!(seg(&path, &["dump", &name]).status, 0);
+        fs::write(path.join("00000000000000000020.log"), "").unwrap();
+        assert_eq!(seg(&path, &["dump", &name]).status, 1);
     }
 }
 

@@ -153,6 +153,8 @@ pub enum Problem {
     IndexZeroTail {
         /// Which kind of index.
         index: IndexKind,
+        /// True when later segments follow.
+        sealed: bool,
     },
     /// A producer snapshot of wrong length, version or checksum.
     SnapshotDamaged {
@@ -240,7 +242,7 @@ impl Problem {
             Self::ControlRecord { .. } => "control-record",
             Self::Limit { .. } => "limit",
             Self::IndexLength { index, .. } => index.length_code(),
-            Self::IndexZeroTail { index: IndexKind::Time } => "time-index-zero-tail",
+            Self::IndexZeroTail { index: IndexKind::Time, .. } => "time-index-zero-tail",
             Self::IndexZeroTail { .. } => "index-zero-tail",
             Self::SnapshotDamaged { .. } => "snapshot-damaged",
             Self::TxnIndexEntry { .. } => "txn-index-entry",
@@ -255,10 +257,11 @@ impl Problem {
             Self::GrowingTail
             | Self::PreallocatedTail { sealed: false }
             | Self::Limit { .. }
-            | Self::IndexZeroTail { .. } => Severity::Note,
+            | Self::IndexZeroTail { sealed: false, .. } => Severity::Note,
             Self::TornTail { sealed: false, .. }
             | Self::PreallocatedTail { sealed: true }
             | Self::IndexLength { .. }
+            | Self::IndexZeroTail { sealed: true, .. }
             | Self::SnapshotDamaged { .. }
             | Self::Text { .. } => Severity::Warning,
             _ => Severity::Error,

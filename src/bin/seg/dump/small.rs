@@ -74,7 +74,10 @@ impl Dump<'_> {
     fn index_end(&mut self, kind: IndexKind, entries_end: usize, whole_end: usize, length: usize) {
         if whole_end > entries_end {
             let zeros = (whole_end - entries_end) as u64;
-            let problem = Problem::IndexZeroTail { index: kind };
+            let base = self.target.base_offset();
+            let next = self.target.partition.as_ref().zip(base);
+            let sealed = next.is_some_and(|(partition, base)| partition.next_base(base).is_some());
+            let problem = Problem::IndexZeroTail { index: kind, sealed };
             self.find(Position(entries_end as u64), zeros, problem);
         }
         if length > whole_end {
