@@ -78,6 +78,82 @@ fn a_wrong_base_offset_before_damage_hides_nothing_behind_it() {
     assert_eq!(run.rows_of("record").len(), 18, "{:?}", codes(&run));
 }
 
+/// A length is not under the checksum either: what it leads over is there all the same.
+#[test]
+fn one_wrong_length_hides_nothing_from_selections_and_lookups() {
+    let healthy = ten_batches();
+    let frames = frames(&healthy);
+    let third = frames[3].position;
+    let size = i32::try_from(frames[3].size).unwrap();
+    let lengths = [(size - 12) ^ 1 << 20, 4 * size - 12, 3 * size + 20, 20];
+    for length in lengths {
+        let mut log = healthy.clone();
+        log[third + 8..third + 12].copy_from_slice(&length.to_be_bytes());
+        let (_root, path) = partition(&log);
+        let all = dump(&path, &["."]);
+        assert_eq!((offsets(&all).len(), all.status), (18, 1), "length {length}");
+        for offset in (0..6).chain(8..20) {
+            let wanted = offset.to_string();
+            let run = seg(&path, &["lookup", ".", "--offset", &wanted, "--format", "json"]);
+            let hits = run.rows_of("hit");
+            assert_eq!(hits.len(), 1, "offset {offset}, length {length}: {:?}", run.rows());
+            assert_eq!(hits[0]["offset"], offset);
+        }
+        for (range, expected) in [("8..10", vec![8, 9]), ("8..", (8..20).collect())] {
+            let some = dump(&path, &[".", "--offsets", range]);
+            assert_eq!(offsets(&some), expected, "{range}, length {length}");
+        }
+        assert_eq!(offsets(&dump(&path, &[".", "--offsets", "-3.."])), [17, 18, 19]);
+    }
+}
+
+/// The same fault is found wherever it stands, also where one run of the work ends.
+#[test]
+fn offsets_that_go_back_are_found_between_runs_too() {
+    let batch = |at: i64| BatchV2::of_values(at, &[&[b'x'; 16 << 10]]).bytes();
+    let count = 600;
+    let log: Vec<u8> = (0..count).flat_map(batch).collect();
+    let frames = frames(&log);
+    let boundary = frames.iter().position(|frame| frame.position >= 4 << 20).unwrap();
+    for at in [boundary - 1, boundary, boundary + 1] {
+        let mut wrong = log.clone();
+        let from = frames[at].position;
+        wrong[from..from + 8].copy_from_slice(&5i64.to_be_bytes());
+        let (_root, path) = partition(&wrong);
+        let arguments = ["dump", "--format", "json", "-"];
+        for run in [seg(&path, &["dump", "--format", "json", NAME]), {
+            seg_with_input(&path, &arguments, &wrong)
+        }] {
+            assert_eq!((codes(&run), run.status), (vec!["offset-goes-back".to_owned()], 1));
+        }
+    }
+}
+
+/// A pipe can be read only once, which is no reason to believe a length.
+#[test]
+fn a_length_beyond_all_limits_does_not_give_up_a_stream() {
+    let healthy = ten_batches();
+    let mut log = healthy.clone();
+    let third = frames(&healthy)[3].position;
+    log[third + 8] |= 0x10;
+    let (_root, path) = partition(&log);
+    let run = seg_with_input(&path, &["dump", "-r", "--format", "json", "-"], &log);
+    assert_eq!((offsets(&run).len(), run.status), (18, 1), "{:?}", codes(&run));
+}
+
+/// An offset that jumped within what is possible, and damage behind it.
+#[test]
+fn a_jumped_offset_does_not_cost_what_is_behind_the_next_damage() {
+    let mut log = ten_batches();
+    let frames = frames(&log);
+    let (third, fourth) = (frames[3].position, frames[4]);
+    log[third..third + 8].copy_from_slice(&1000i64.to_be_bytes());
+    log[fourth.position..fourth.end()].fill(0);
+    let (_root, path) = partition(&log);
+    let run = dump(&path, &["."]);
+    assert_eq!(offsets(&run).len(), 18, "{:?}", codes(&run));
+}
+
 #[test]
 fn swapped_batches_are_all_there() {
     let healthy = ten_batches();

@@ -49,6 +49,7 @@ pub enum Piece<'w> {
 #[derive(Clone, Debug)]
 pub struct Cutter {
     position: u64,
+    previous: Option<Offset>,
 }
 
 /// A run, as far as headers tell.
@@ -56,53 +57,64 @@ pub struct Cutter {
 pub struct Cut {
     /// A [`Scanner`] of this range begins no batch at or behind its end.
     pub range: Range<u64>,
+    /// The last offset before it, as the header there says.
+    pub previous: Option<Offset>,
     /// False when no header tells where the next run begins: the walk of this one will.
     pub is_end_known: bool,
 }
 
 impl Cutter {
-    /// Cuts from `position` on, at which a batch begins.
+    /// Cuts from `position` on, at which a batch begins; `previous` is the last offset before it.
     #[must_use]
-    pub fn new(position: u64) -> Self {
-        Self { position }
+    pub fn new(position: u64, previous: Option<Offset>) -> Self {
+        Self { position, previous }
     }
 
     /// The next run; `None` at the end of the file, except that a file has one run at least:
     /// `is_first` asks for it.
     pub fn next(&mut self, file: &FileBytes, is_first: bool) -> Option<Cut> {
-        let start = self.position;
+        let (start, previous) = (self.position, self.previous);
+        let unknown = start..start.saturating_add(RUN_BYTES);
         if file.is_stream() {
             // It can be read only once, so nothing can be known ahead.
-            let range = start..start.saturating_add(RUN_BYTES);
-            return Some(Cut { range, is_end_known: false });
+            return Some(Cut { range: unknown, previous, is_end_known: false });
         }
         if start >= file.len() {
-            let empty = Cut { range: start..start, is_end_known: true };
+            let empty = Cut { range: start..start, previous, is_end_known: true };
             return is_first.then_some(empty);
         }
         let mut buffer = Vec::new();
         while self.position < file.len() && self.position - start < RUN_BYTES {
-            match size_at(file, self.position, &mut buffer) {
-                Some(size) => self.position += size,
-                None if self.position > start => break,
-                None => {
-                    let range = start..start.saturating_add(RUN_BYTES);
-                    return Some(Cut { range, is_end_known: false });
+            match frame_at(file, self.position, &mut buffer) {
+                Some((size, last_offset)) => {
+                    self.position += size;
+                    self.previous = Some(last_offset);
                 }
+                None if self.position > start => break,
+                None => return Some(Cut { range: unknown, previous, is_end_known: false }),
             }
         }
-        Some(Cut { range: start..self.position, is_end_known: true })
+        Some(Cut { range: start..self.position, previous, is_end_known: true })
     }
 }
 
-/// The size of the batch at `position` as its header says, if it is possible.
-fn size_at(file: &FileBytes, position: u64, buffer: &mut Vec<u8>) -> Option<u64> {
-    let prefix = file.read(position, PREFIX_BYTES, buffer).ok()?;
+/// Size and last offset of the batch at `position` as its header says, if they are possible.
+fn frame_at(file: &FileBytes, position: u64, buffer: &mut Vec<u8>) -> Option<(u64, Offset)> {
+    /// Up to the last offset delta of magic 2; batches of any magic are as long.
+    const BYTES: usize = 27;
+    const LAST_OFFSET_DELTA_AT: usize = 23;
+    let bytes = file.read(position, BYTES, buffer).ok()?;
+    let prefix = bytes.first_chunk::<PREFIX_BYTES>()?;
     let needed = match Batch::parse(prefix, Position(position)).err()?.kind {
-        FormatErrorKind::Truncated { needed, .. } if prefix.len() == PREFIX_BYTES => needed,
+        FormatErrorKind::Truncated { needed, .. } => needed,
         _ => return None,
     };
-    (position + needed <= file.len()).then_some(needed)
+    let prefix = Prefix::read(prefix)?;
+    let delta = match prefix.magic {
+        2 => i32::from_be_bytes(*bytes.get(LAST_OFFSET_DELTA_AT..)?.first_chunk()?),
+        _ => 0,
+    };
+    (position + needed <= file.len()).then_some((needed, prefix.offset.plus(delta.into())))
 }
 
 /// Walks a range of a `.log`.
@@ -133,9 +145,12 @@ enum Step {
     Unproved {
         computed: Option<u32>,
     },
-    /// Larger than what is read into memory. Its checksum agrees, save in a stream, where it cannot
-    /// be looked at.
+    /// Larger than what is read into memory; its checksum agrees.
     TooLarge {
+        size: u64,
+    },
+    /// The same by its length, in a stream, where its checksum cannot be looked at.
+    Unread {
         size: u64,
     },
     End,
@@ -187,6 +202,17 @@ impl<'f> Scanner<'f> {
                 let allowed = self.limits.batch_bytes as u64;
                 let kind = DamageKind::Limit { limit: "batch_bytes", allowed };
                 self.damaged(start, start.saturating_add(size), kind)
+            }
+            Step::Unread { size } => {
+                let (damage, is_decided) = self.damage_at(start)?;
+                if is_decided {
+                    let kind = self.kind(&damage, None)?;
+                    return self.damaged(start, damage.damaged.end.0, kind);
+                }
+                let allowed = self.limits.batch_bytes as u64;
+                let kind = DamageKind::Limit { limit: "batch_bytes", allowed };
+                let end = self.skip(start, size)?;
+                self.damaged(start, end, kind)
             }
             Step::Unproved { computed } => {
                 let (damage, is_decided) = self.damage_at(start)?;
@@ -271,7 +297,7 @@ impl<'f> Scanner<'f> {
         let end = self.position.saturating_add(size);
         if self.file.is_stream() {
             // To look further would be to give up what is here.
-            return Ok(Step::TooLarge { size });
+            return Ok(Step::Unread { size });
         }
         if end > self.file.len() {
             return Ok(Step::Unproved { computed: None });
@@ -290,6 +316,20 @@ impl<'f> Scanner<'f> {
         let stored = self.file.read(self.position, MAGIC_2_HEADER_BYTES, &mut buffer)?;
         let is_proved = prefix.stored_crc(stored) == Some(crc);
         Ok(if is_proved { Step::TooLarge { size } } else { Step::Unproved { computed: None } })
+    }
+
+    /// Goes over `size` bytes of a stream from `start` on; where that, or the stream, ends.
+    fn skip(&mut self, start: u64, size: u64) -> Result<u64> {
+        let (mut at, end) = (start, start.saturating_add(size));
+        let mut buffer = Vec::new();
+        while at < end {
+            let length = usize::try_from(end - at).map_or(WINDOW_BYTES, |l| l.min(WINDOW_BYTES));
+            match self.file.read(at, length, &mut buffer)?.len() {
+                0 => break,
+                read => at += read as u64,
+            }
+        }
+        Ok(at)
     }
 
     /// Makes sure that the window holds `wanted` bytes from `position` on, or all that are left;
@@ -345,6 +385,17 @@ impl<'f> Scanner<'f> {
                 return Ok((self.zeros_at(start, start + length as u64)?, true));
             }
             let mut known = damages(window, Position(start), reaches_end, self.bounds);
+            let is_lost = |first: &resync::Damage| {
+                first.kind == resync::DamageKind::Unclaimed && first.next == Next::EndOfFile
+            };
+            if known.front().is_some_and(is_lost) && self.bounds.last_proved.is_some() {
+                // A base offset too far to the front must not cost all that is behind it.
+                let bounds = Bounds { last_proved: None, ..self.bounds };
+                let again = damages(window, Position(start), reaches_end, bounds);
+                if again.front().is_some_and(|first| first.next == Next::Proved) {
+                    known = again;
+                }
+            }
             let is_decided = known.front().is_some_and(|first| first.next != Next::NeedMore);
             let is_capped = self.file.whole().is_none() && length >= self.limits.resync_bytes;
             if let Some(first) = known.pop_front().filter(|_| is_decided || is_capped) {

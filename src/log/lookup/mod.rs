@@ -33,6 +33,7 @@ use super::segment::Segment;
 use crate::error::{Error, Result};
 use crate::format::{self, Batch, FormatError, FormatErrorKind, Offset, Position, Record, Scratch};
 use crate::limits::Limits;
+use crate::log::runs::{Bounds, Piece, Scanner};
 use order::Span;
 use std::sync::OnceLock;
 use walk::Walk;
@@ -326,7 +327,12 @@ impl OpenPartition {
             false
         })?;
         let position = walk.position();
-        let log_end = LogEnd { offset, position, tail: tail.unwrap_or(Tail::Clean) };
+        let place = Place { segment: index, position };
+        let tail = match tail.and_then(|tail| self.damage_at_end(place, tail)) {
+            Some(damage) => Tail::Damaged(damage.error),
+            None => tail.unwrap_or(Tail::Clean),
+        };
+        let log_end = LogEnd { offset, position, tail };
         Ok(SegmentEnd { log_end, max_timestamp })
     }
 
@@ -405,10 +411,24 @@ impl OpenPartition {
     fn damage_at_end(&self, place: Place, tail: Tail) -> Option<Damage> {
         let error = match tail {
             Tail::Damaged(error) => error,
-            Tail::Torn(error) if place.segment + 1 < self.segments.len() => error,
+            Tail::Torn(error)
+                if place.segment + 1 < self.segments.len() || !self.is_end_of_log(place) =>
+            {
+                error
+            }
             Tail::Clean | Tail::Zeros | Tail::Torn(_) => return None,
         };
         Some(Damage { place, error })
+    }
+
+    /// A damaged length looks like a batch that is being written: no other may be behind it.
+    fn is_end_of_log(&self, place: Place) -> bool {
+        let Ok(segment) = self.segment(place.segment) else { return false };
+        let segment_base = Some(segment.base_offset);
+        let bounds = Bounds { last_proved: None, segment_base, next_segment_base: None };
+        let range = place.position.0..u64::MAX;
+        let mut scanner = Scanner::new(&segment.log, range, bounds, self.limits);
+        matches!(scanner.next(), Ok(Some(Piece::Damaged(found))) if found.kind.is_end_of_file())
     }
 
     fn miss(&self, reason: MissReason, workspace: &mut Workspace) -> Result<Outcome> {

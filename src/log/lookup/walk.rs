@@ -2,7 +2,7 @@
 
 use super::Scan;
 use crate::error::{Error, Result};
-use crate::format::{self, Batch, FormatError, FormatErrorKind, Position};
+use crate::format::{self, Batch, FormatError, FormatErrorKind, Offset, Position};
 use crate::log::file_bytes::FileBytes;
 
 /// What is read at once where a file is not mapped.
@@ -88,7 +88,25 @@ impl<'f, 'w> Walk<'f, 'w> {
         &mut self,
         mut wanted: impl FnMut(&Batch<'_>) -> bool,
     ) -> Result<Option<Tail>> {
+        // Where the batch before begins, and the offset behind it.
+        let mut before: Option<(u64, Offset)> = None;
         loop {
+            let next = match self.peek()? {
+                Step::Batch(batch) => {
+                    Some((batch.known_base_offset(), batch.next_offset(), batch.position().0))
+                }
+                Step::End(_) => None,
+            };
+            if let Some((at, offset)) = before
+                && next.is_none_or(|(base, ..)| base.is_none_or(|base| base > offset))
+                && let Some(error) =
+                    self.batch_at(at)?.map_or_else(Some, |batch| super::check_crc(&batch).err())
+            {
+                // A damaged length may have led over what is missing.
+                self.position = at;
+                return Ok(Some(Tail::Damaged(error)));
+            }
+            before = next.map(|(_, offset, at)| (at, offset));
             let size = match self.peek()? {
                 Step::End(tail) => return Ok(Some(tail)),
                 Step::Batch(batch) if wanted(&batch) => return Ok(None),

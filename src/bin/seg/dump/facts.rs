@@ -6,9 +6,9 @@ use crate::signals;
 use segkit::error::Error;
 use segkit::format::replay::Transactions;
 use segkit::format::{Batch, Scratch};
-use segkit::log::lookup::{Outcome, Place};
+use segkit::log::lookup::{Outcome, Place, Tail};
 use segkit::log::runs::{Bounds, Piece, Scanner};
-use segkit::log::{FileBytes, Workspace};
+use segkit::log::{FileBytes, OpenPartition, Workspace};
 use std::sync::Arc;
 
 /// What a selection needs to know about a partition, or about a file that is in none.
@@ -33,7 +33,7 @@ pub fn of_partition(partition: &Partition, plan: &Plan) -> Result<Facts, Error> 
     let mut workspace = Workspace::new(&plan.limits);
     let open = partition.open(plan.limits);
     if select.offsets.is_some_and(|range| range.is_relative()) {
-        facts.log_end = open.log_end(&mut workspace)?.offset.0;
+        facts.log_end = log_end(&open, &mut workspace, plan)?;
     }
     if let Some(from) = select.time.and_then(|range| range.from) {
         facts.first_in_time = match open.time(from, &mut workspace)?.outcome {
@@ -55,6 +55,25 @@ pub fn of_partition(partition: &Partition, plan: &Plan) -> Result<Facts, Error> 
         (facts.transactions, facts.is_incomplete) = replay.into_facts();
     }
     Ok(facts)
+}
+
+/// The offset behind the last batch of the last segment, also behind damage.
+fn log_end(open: &OpenPartition, workspace: &mut Workspace, plan: &Plan) -> Result<i64, Error> {
+    let end = open.log_end(workspace)?;
+    let last = open.directory().segments.len().checked_sub(1);
+    let (Tail::Damaged(_), Some(last)) = (end.tail, last) else { return Ok(end.offset.0) };
+    let segment = open.segment(last)?;
+    let segment_base = Some(segment.base_offset);
+    let bounds = Bounds { last_proved: None, segment_base, next_segment_base: None };
+    let range = end.position.0..u64::MAX;
+    let mut scanner = Scanner::new(&segment.log, range, bounds, plan.limits);
+    let mut offset = end.offset;
+    while let Some(piece) = scanner.next()? {
+        if let Piece::Proved(batch) = piece {
+            offset = offset.max(batch.next_offset());
+        }
+    }
+    Ok(offset.0)
 }
 
 /// Of a file that is none of its directory's segments.

@@ -57,6 +57,8 @@ pub struct Walked {
     pub end: u64,
     /// What is known about offsets there.
     pub bounds: Bounds,
+    /// The last offset before that.
+    pub last: Option<Offset>,
     /// What was found, and whether it stands among the rows.
     pub findings: Vec<(Finding, bool)>,
     pub error: Option<Error>,
@@ -252,7 +254,8 @@ impl Dump<'_> {
             return Ok(false);
         }
         // Damage: what was handed out since begins in the wrong place.
-        self.next = Next::Rest { file, cutter: Cutter::new(walked.end), is_first: false };
+        self.next =
+            Next::Rest { file, cutter: Cutter::new(walked.end, walked.last), is_first: false };
         Ok(false)
     }
 
@@ -286,7 +289,7 @@ impl Dump<'_> {
             filter,
             context,
         });
-        Ok(Some(Next::Rest { file, cutter: Cutter::new(from), is_first: true }))
+        Ok(Some(Next::Rest { file, cutter: Cutter::new(from, None), is_first: true }))
     }
 
     /// Where the first batch that may be wanted begins; the indexes make finding it fast. `None`:

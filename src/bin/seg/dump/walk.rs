@@ -28,9 +28,9 @@ pub fn walk<R: Rows>(
         rows.file(&file.target);
     }
     let mut scanner = Scanner::new(&file.bytes, run.cut.range.clone(), run.bounds, plan.limits);
-    let (bounds, findings) = (run.bounds, Vec::new());
+    let (bounds, last, findings) = (run.bounds, run.cut.previous, Vec::new());
     let mut walk =
-        Walk { file: &file, plan, left, rows, scratch, findings, bounds, last: None, behind: 0 };
+        Walk { file: &file, plan, left, rows, scratch, findings, bounds, last, behind: 0 };
     let (mut error, mut is_stopped) = (None, false);
     loop {
         let flow = match scanner.next() {
@@ -50,9 +50,9 @@ pub fn walk<R: Rows>(
             break;
         }
     }
-    let findings = walk.findings;
+    let (findings, last) = (walk.findings, walk.last);
     let (end, bounds) = (scanner.position(), scanner.bounds());
-    Walked { run, end, bounds, findings, error, is_stopped }
+    Walked { run, end, bounds, last, findings, error, is_stopped }
 }
 
 /// Whether to go on with the file.
@@ -79,7 +79,7 @@ struct Walk<'a, R> {
 }
 
 /// After this many batches in a row behind all that is wanted, no more are looked at.
-const BEHIND_IS_ENOUGH: u32 = 2;
+const BEHIND_IS_ENOUGH: u32 = 16;
 
 impl<R: Rows> Walk<'_, R> {
     fn batch(&mut self, batch: &Batch<'_>, crc: u32) -> Flow {
