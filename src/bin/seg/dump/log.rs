@@ -67,7 +67,7 @@ pub struct Walked {
 }
 
 pub enum Done {
-    Walked(Walked),
+    Walked(Box<Walked>),
     Unopened(Error),
 }
 
@@ -114,7 +114,7 @@ fn dump<R: Rows>(
     ordered::run(job, threads, new_worker, |(rows, scratch), part, turn| {
         let done = match part {
             Part::Unopened(error) => Done::Unopened(error),
-            Part::Run(run) => Done::Walked(walk(run, plan, left, rows, scratch, turn)),
+            Part::Run(run) => Done::Walked(Box::new(walk(run, plan, left, rows, scratch, turn))),
         };
         Ok((std::mem::take(rows.out()), done))
     })?;
@@ -215,7 +215,7 @@ impl Dump<'_> {
     /// False: what was handed out since is void.
     fn take(&mut self, done: Done) -> anyhow::Result<bool> {
         let walked = match done {
-            Done::Walked(walked) => walked,
+            Done::Walked(walked) => *walked,
             Done::Unopened(error) => {
                 self.out.error(&error)?;
                 return Ok(true);
