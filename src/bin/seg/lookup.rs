@@ -10,9 +10,11 @@ use crate::time;
 use crate::values::{count, size, terminal_text, timestamp};
 use segkit::check::batches::{LogContext, damage_finding, offset_finding};
 use segkit::error::Error;
+use segkit::format::offset_index::OffsetPosition;
+use segkit::format::time_index::TimestampOffset;
 use segkit::format::{Batch, Offset, Position, Scratch};
 use segkit::log::lookup::{
-    Damage, Distrusted, Hit, Lookup, Miss, MissReason, Outcome as Answer, Place, Steps,
+    Damage, Distrusted, Hit, Lookup, Miss, MissReason, Outcome as Answer, Place, Searched, Steps,
 };
 use segkit::log::runs::{Bounds, Piece, Scanner};
 use segkit::log::{OpenPartition, Workspace, log_dir};
@@ -332,27 +334,15 @@ impl<'a> Search<'a> {
             steps.segment_steps
         );
         if let Some(search) = &steps.time_index {
-            let entry = search
-                .entry
-                .map(|entry| format!("{} at offset {}", timestamp(entry.timestamp), entry.offset));
-            let facts = IndexFacts {
-                entries: search.entries,
-                steps: search.steps,
-                unavailable: search.unavailable.as_deref(),
-                distrusted: &search.distrusted,
+            let entry = |entry: &TimestampOffset| {
+                format!("{} at offset {}", timestamp(entry.timestamp), entry.offset)
             };
-            text.push_str(&facts.line("time index", entry));
+            text.push_str(&search_lines("time index", search, entry));
         }
         if let Some(search) = &steps.index {
             let entry =
-                search.entry.map(|entry| format!("offset {} at {}", entry.offset, entry.position));
-            let facts = IndexFacts {
-                entries: search.entries,
-                steps: search.steps,
-                unavailable: search.unavailable.as_deref(),
-                distrusted: &search.distrusted,
-            };
-            text.push_str(&facts.line("index entry", entry));
+                |entry: &OffsetPosition| format!("offset {} at {}", entry.offset, entry.position);
+            text.push_str(&search_lines("index entry", search, entry));
         }
         text.push_str(&format!(
             "scan         {} batches, {} from {}\n",
@@ -379,32 +369,21 @@ impl<'a> Search<'a> {
     }
 }
 
-/// What the search of an index of either kind has to tell.
-struct IndexFacts<'a> {
-    entries: usize,
-    steps: u32,
-    unavailable: Option<&'a str>,
-    distrusted: &'a [Distrusted],
-}
-
-impl IndexFacts<'_> {
-    fn line(&self, label: &str, entry: Option<String>) -> String {
-        let mut text = match (self.unavailable, entry) {
-            (Some(why), _) => format!("{label:<12} none: {why}\n"),
-            (None, entry) => {
-                let entry = entry.unwrap_or_else(|| "none, so from the front".to_owned());
-                let (entries, steps) = (count(self.entries as u64), self.steps);
-                format!(
-                    "{label:<12} {entry:<42} binary search over {entries} entries, {steps} steps\n"
-                )
-            }
-        };
-        for distrusted in self.distrusted {
-            let (index, why) = (distrusted.index, distrusted.why);
-            text.push_str(&format!("{:<12} entry {index} is not used: {why}\n", ""));
+/// What the search of an index has to tell.
+fn search_lines<E>(label: &str, search: &Searched<E>, shown: impl Fn(&E) -> String) -> String {
+    let mut text = match &search.unavailable {
+        Some(why) => format!("{label:<12} none: {why}\n"),
+        None => {
+            let entry = search.entry.as_ref().map(shown);
+            let entry = entry.unwrap_or_else(|| "none, so from the front".to_owned());
+            let (entries, steps) = (count(search.entries as u64), search.steps);
+            format!("{label:<12} {entry:<42} binary search over {entries} entries, {steps} steps\n")
         }
-        text
+    };
+    for Distrusted { index, why } in &search.distrusted {
+        text.push_str(&format!("{:<12} entry {index} is not used: {why}\n", ""));
     }
+    text
 }
 
 fn reason(reason: &MissReason) -> &'static str {

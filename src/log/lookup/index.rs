@@ -11,15 +11,16 @@ use crate::log::segment::Segment;
 /// How many entries of an index are tried before a segment is scanned from its front.
 const TRIES: usize = 4;
 
-/// The search of an offset index.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct IndexSearch {
+/// The search of an index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Searched<Entry> {
     /// How many entries it has.
     pub entries: usize,
     /// How many of them the binary search looked at.
     pub steps: u32,
-    /// The entry that the scan began at; `None` when it began at the front.
-    pub entry: Option<OffsetPosition>,
+    /// The entry that the scan began at, or behind in a time index; `None` when it began at the
+    /// front.
+    pub entry: Option<Entry>,
     /// Where the scan began.
     pub start: Position,
     /// Entries that were tried and do not agree with the log.
@@ -28,21 +29,23 @@ pub struct IndexSearch {
     pub unavailable: Option<String>,
 }
 
+/// The search of an offset index.
+pub type IndexSearch = Searched<OffsetPosition>;
+
 /// The search of a time index.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TimeIndexSearch {
-    /// How many entries it has.
-    pub entries: usize,
-    /// How many of them the binary search looked at.
-    pub steps: u32,
-    /// The entry behind which the scan began; `None` when it began at the front.
-    pub entry: Option<TimestampOffset>,
-    /// Where the scan began.
-    pub start: Position,
-    /// Entries that were tried and do not agree with the log.
-    pub distrusted: Vec<Distrusted>,
-    /// Why there is no index to search.
-    pub unavailable: Option<String>,
+pub type TimeIndexSearch = Searched<TimestampOffset>;
+
+impl<Entry> Default for Searched<Entry> {
+    fn default() -> Self {
+        Self {
+            entries: 0,
+            steps: 0,
+            entry: None,
+            start: Position(0),
+            distrusted: Vec::new(),
+            unavailable: None,
+        }
+    }
 }
 
 /// An entry of an index that does not agree with the log.

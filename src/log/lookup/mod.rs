@@ -23,7 +23,7 @@ mod tests;
 mod time;
 mod walk;
 
-pub use index::{Distrust, Distrusted, IndexSearch, TimeIndexSearch};
+pub use index::{Distrust, Distrusted, IndexSearch, Searched, TimeIndexSearch};
 pub use offset::Edge;
 pub use walk::Tail;
 
