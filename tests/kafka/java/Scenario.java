@@ -255,10 +255,13 @@ public final class Scenario {
     static void raw() throws Exception {
         create("raw", 1, "segment", "4096");
         try (var raw = new Raw(bootstrap)) {
+            // A producer id of its own for each codec: a broker drops what repeats the sequences of one producer.
+            long producerId = 9000 + random.nextInt(5);
             for (String codec : List.of("none", "gzip", "lz4")) {
                 raw.withoutTimestamps("raw", codec, 4, random);
                 raw.mixedTimestamps("raw", codec, random);
-                raw.sequenceWrap("raw", codec, 9000 + codec.length() * 10L + random.nextInt(5), random);
+                raw.sequenceWrap("raw", codec, producerId, random);
+                producerId += 10;
             }
             for (int i = 0; i < 30; i++) {
                 raw.withoutTimestamps("raw", "none", 1 + random.nextInt(4), random);
