@@ -32,3 +32,5 @@ pub const VARINT_MAX_BYTES: usize = 5;
 pub const VARLONG_MAX_BYTES: usize = 10;
 /// How many levels of directories a search for log dirs goes down.
 pub const SEARCH_DEPTH: usize = 4;
+/// How many errors or warnings of one code in one file are listed; the rest are counted.
+pub const FINDINGS_LISTED: usize = 100;

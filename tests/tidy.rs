@@ -200,7 +200,7 @@ fn every_finding_is_documented_and_tripped() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
     let tests: String = sources("tests").into_iter().map(|source| source.text).collect();
-    let finding = fs::read_to_string(root.join("src/check/finding.rs")).unwrap();
+    let finding = fs::read_to_string(root.join("src/check/catalogue.rs")).unwrap();
     let is_code = |word: &&str| {
         word.contains('-') && word.chars().all(|char| char.is_ascii_lowercase() || char == '-')
     };

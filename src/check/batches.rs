@@ -1,16 +1,17 @@
 //! Judges single batches: what the walk of a log came upon becomes findings.
 
-use super::finding::{Finding, Problem};
+use super::{Finding, Problem};
 use crate::format::{Batch, FormatError, Offset, Position};
 use crate::log::runs::{Bounds, Damage, DamageKind};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 
 /// What has to be known about a `.log` to judge what is in it.
 #[derive(Clone, Debug)]
 pub struct LogContext {
     /// The file, as findings name it.
-    pub file: PathBuf,
+    pub file: Arc<Path>,
     /// True when a later segment follows.
     pub is_sealed: bool,
     /// True when a broker is at work in its log dir.
@@ -22,7 +23,9 @@ pub struct LogContext {
 pub fn damage_finding(context: &LogContext, damage: &Damage<'_>) -> Finding {
     let (sealed, live) = (context.is_sealed, context.is_live && !context.is_sealed);
     let problem = match damage.kind {
-        DamageKind::Checksum { stored, computed } => Problem::BatchCrc { stored, computed },
+        DamageKind::Checksum { stored, computed } => {
+            Problem::BatchCrc { stored, computed, flipped: None }
+        }
         DamageKind::Length { stored, fits } => Problem::BatchLength { stored, fits },
         DamageKind::Magic { magic } => Problem::BatchMagic { magic },
         DamageKind::CutOff { .. } if live => Problem::GrowingTail,
@@ -81,7 +84,7 @@ fn finding(
     offsets: Option<(Offset, Offset)>,
     problem: Problem,
 ) -> Finding {
-    Finding { file: context.file.clone(), range, offsets, problem }
+    Finding::new(Arc::clone(&context.file), range, problem).at_offsets(offsets)
 }
 
 /// First and last offset as the header says; a damaged one may say nonsense.

@@ -1,6 +1,13 @@
 //! Judges: what the views describe becomes findings. Never writes.
 
 pub mod batches;
+mod catalogue;
 pub mod finding;
+mod findings;
+pub mod problem;
+mod sentence;
 
-pub use finding::{Finding, Problem, Severity};
+pub use catalogue::{CODES, Severity};
+pub use finding::Finding;
+pub use findings::FileFindings;
+pub use problem::Problem;

@@ -17,6 +17,7 @@
 pub mod damage;
 pub mod file_bytes;
 pub mod log_dir;
+mod log_dir_context;
 pub mod lookup;
 pub mod names;
 pub mod partition;
@@ -27,6 +28,7 @@ pub mod summary;
 
 pub use file_bytes::{Access, FileBytes, read_small};
 pub use log_dir::{LogDir, find};
+pub use log_dir_context::LogDirContext;
 pub use lookup::{OpenPartition, Workspace};
 pub use names::{FileKind, FileName, PartitionDirName, TopicPartition};
 pub use partition::PartitionDir;

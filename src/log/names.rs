@@ -63,6 +63,10 @@ pub enum OffsetCheckpoint {
 }
 
 impl OffsetCheckpoint {
+    /// All four.
+    pub const ALL: [Self; 4] =
+        [Self::RecoveryPoint, Self::LogStart, Self::HighWatermark, Self::Cleaner];
+
     /// The name of the file.
     #[must_use]
     pub fn file_name(self) -> &'static str {

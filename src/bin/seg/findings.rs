@@ -47,6 +47,10 @@ fn text(finding: &Finding, color: bool) -> String {
         (true, Severity::Note) => ("\x1b[1m", "\x1b[0m"),
     };
     let (from, to) = (finding.range.start.0, finding.range.end.0);
+    let places = match finding.places {
+        1 => String::new(),
+        more => format!(", {} places", count(more)),
+    };
     let offsets = finding.offsets.map_or_else(String::new, |(first, last)| {
         if first == last {
             format!(", offset {first}")
@@ -55,16 +59,16 @@ fn text(finding: &Finding, color: bool) -> String {
         }
     });
     let mut text = format!(
-        "{file}  {on}{}{off}  {}  at {from}, {} bytes{offsets}\n    {}\n",
+        "{file}  {on}{}{off}  {}  at {from}, {} bytes{offsets}{places}\n    {}\n",
         severity.name(),
         problem.code(),
         count(to.saturating_sub(from)),
         terminal_text(&problem.message()),
     );
-    if let Some(next) = problem.next() {
-        text.push_str("    next: ");
-        text.push_str(next);
-        text.push('\n');
+    for (what, sentence) in [("", &finding.broker), ("next: ", &finding.next)] {
+        if let Some(sentence) = sentence {
+            text.push_str(&format!("    {what}{}\n", terminal_text(sentence)));
+        }
     }
     text
 }

@@ -4,12 +4,12 @@ use crate::cli::KindName;
 use crate::output::Output;
 use segkit::error::Error;
 use segkit::format::Offset;
-use segkit::format::checkpoint::PartitionOffset;
 use segkit::limits::Limits;
 use segkit::log::log_dir::{self, Liveness, PathKind};
 use segkit::log::names::OffsetCheckpoint;
 use segkit::log::{
-    Access, FileBytes, FileKind, FileName, OpenPartition, PartitionDir, PartitionDirName,
+    Access, FileBytes, FileKind, FileName, LogDirContext, OpenPartition, PartitionDir,
+    PartitionDirName,
 };
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -115,44 +115,28 @@ impl Target {
 /// Log dirs that were asked about once are not asked again.
 #[derive(Default)]
 pub struct Surroundings {
-    log_dirs: HashMap<PathBuf, LogDirFacts>,
-}
-
-#[derive(Clone)]
-struct LogDirFacts {
-    liveness: Liveness,
-    log_starts: Arc<HashMap<(String, i32), Offset>>,
+    log_dirs: HashMap<PathBuf, Arc<LogDirContext>>,
 }
 
 impl Surroundings {
     /// Opens the partition directory at `path` with what its log dir says about it.
     pub fn partition(&mut self, path: &Path) -> Result<Partition, Error> {
         let dir = PartitionDir::open(path)?;
-        let facts = dir.log_dir().map(|log_dir| self.log_dir(&log_dir).clone());
+        let context = dir.log_dir().map(|log_dir| self.log_dir(&log_dir));
         let name = dir.name.as_ref().map(|name| &name.topic_partition);
-        let log_start_checkpoint = facts.as_ref().zip(name).and_then(|(facts, name)| {
-            facts.log_starts.get(&(name.topic.clone(), name.partition)).copied()
-        });
-        let liveness = facts.map_or(Liveness::Offline, |facts| facts.liveness);
+        let log_start_checkpoint = context
+            .as_ref()
+            .zip(name)
+            .and_then(|(context, name)| context.offset(OffsetCheckpoint::LogStart, name));
+        let liveness = context.map_or(Liveness::Offline, |context| context.liveness.clone());
         Ok(Partition { dir, liveness, log_start_checkpoint })
     }
 
-    fn log_dir(&mut self, path: &Path) -> &LogDirFacts {
-        self.log_dirs.entry(path.to_owned()).or_insert_with(|| LogDirFacts {
-            liveness: log_dir::liveness(path),
-            log_starts: Arc::new(log_starts(path)),
-        })
+    /// What the log dir at `path` says.
+    pub fn log_dir(&mut self, path: &Path) -> Arc<LogDirContext> {
+        let known = self.log_dirs.entry(path.to_owned());
+        Arc::clone(known.or_insert_with(|| Arc::new(LogDirContext::read(path))))
     }
-}
-
-/// The entries of a log dir's `log-start-offset-checkpoint`; none where it cannot be read, as in a
-/// broker.
-fn log_starts(log_dir: &Path) -> HashMap<(String, i32), Offset> {
-    let path = log_dir.join(OffsetCheckpoint::LogStart.file_name());
-    let Ok(bytes) = segkit::log::read_small(&path) else { return HashMap::new() };
-    let entries = segkit::format::checkpoint::offset_checkpoint(&bytes).unwrap_or_default();
-    let key = |entry: PartitionOffset<'_>| (entry.topic.to_owned(), entry.partition);
-    entries.into_iter().map(|entry| (key(entry.value), entry.value.offset)).collect()
 }
 
 /// The files that `paths` stand for: a file itself, a directory's `.log` files. What cannot be

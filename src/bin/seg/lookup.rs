@@ -167,7 +167,7 @@ impl<'a> Search<'a> {
             next_segment_base: next_base,
         };
         let context = LogContext {
-            file: segment.log.path().to_owned(),
+            file: segment.log.path().into(),
             is_sealed: next_base.is_some(),
             is_live: self.partition.is_live(),
         };

@@ -6,7 +6,7 @@
 //!   producer 9         T   T       open to the end of the log
 //! ```
 
-use crate::format::control::ControlRecord;
+use super::{BatchFacts, Marker};
 use crate::format::{Batch, Offset, Scratch};
 use std::collections::HashMap;
 
@@ -22,38 +22,28 @@ pub struct Transactions {
 impl Transactions {
     /// Takes the next batch of the log. False when it is a marker that cannot be read.
     pub fn replay(&mut self, batch: &Batch<'_>, scratch: &mut Scratch) -> bool {
-        let attributes = batch.attributes();
         if batch.producer_id() < 0 {
             return true;
         }
-        if attributes.is_control() {
-            return self.end(batch, scratch);
-        }
-        if attributes.is_transactional() {
-            let base = batch.known_base_offset().unwrap_or_default();
-            self.open.entry(batch.producer_id()).or_insert(base);
-        }
-        true
+        self.take(&BatchFacts::of(batch, scratch))
     }
 
-    /// As in Kafka, only the first record of a control batch counts, and one that cannot be read
-    /// ends nothing. A batch of no records is what compaction leaves.
-    fn end(&mut self, batch: &Batch<'_>, scratch: &mut Scratch) -> bool {
-        let Ok(mut records) = batch.records(scratch) else { return false };
-        let record = match records.next() {
-            None => return true,
-            Some(Ok(record)) => record,
-            Some(Err(_)) => return false,
-        };
-        let is_abort = match ControlRecord::parse(record.key, record.value, batch.position()) {
-            Ok(ControlRecord::Abort { .. }) => true,
-            Ok(ControlRecord::Commit { .. }) => false,
-            Ok(_) => return true,
-            Err(_) => return false,
-        };
-        let first = self.open.remove(&batch.producer_id());
-        if let Some(first) = first.filter(|_| is_abort) {
-            self.aborted.entry(batch.producer_id()).or_default().push((first, batch.last_offset()));
+    fn take(&mut self, batch: &BatchFacts) -> bool {
+        match batch.marker {
+            Marker::Unreadable => return false,
+            Marker::End { is_abort, .. } => {
+                let first = self.open.remove(&batch.producer_id);
+                if let Some(first) = first.filter(|_| is_abort) {
+                    let aborted = self.aborted.entry(batch.producer_id).or_default();
+                    aborted.push((first, batch.last_offset));
+                }
+            }
+            Marker::None if batch.attributes.is_control() => {}
+            Marker::None if batch.attributes.is_transactional() => {
+                let base = batch.base_offset.unwrap_or_default();
+                self.open.entry(batch.producer_id).or_insert(base);
+            }
+            Marker::None => {}
         }
         true
     }

@@ -277,8 +277,11 @@ impl Dump<'_> {
         let bytes = target.open()?;
         let Some(from) = self.start(target, &filter, &facts)? else { return Ok(None) };
         let is_live = target.partition.as_ref().is_some_and(|partition| partition.is_live());
-        let context =
-            LogContext { file: target.path.clone(), is_sealed: next_base.is_some(), is_live };
+        let context = LogContext {
+            file: target.path.as_path().into(),
+            is_sealed: next_base.is_some(),
+            is_live,
+        };
         let file = Arc::new(Open {
             index,
             shown: target.shown(),

@@ -7,7 +7,8 @@ use crate::kafka_text;
 use crate::output::Output;
 use crate::render::{JsonLines, Sink, TextLines};
 use crate::row;
-use segkit::check::finding::{Finding, IndexKind, Problem, TextKind};
+use segkit::check::Finding;
+use segkit::check::problem::{IndexKind, Problem, TextKind};
 use segkit::format::checkpoint::{self, MetaProperties, PartitionMetadata, json, properties};
 use segkit::format::offset_index::OffsetIndex;
 use segkit::format::producer_snapshot::ProducerSnapshot;
@@ -66,8 +67,8 @@ struct Dump<'a> {
 impl Dump<'_> {
     fn find(&mut self, from: Position, length: u64, problem: Problem) {
         let range = from..from.plus(length);
-        let file = self.target.path.clone();
-        self.findings.push(Finding { file, range, offsets: None, problem });
+        let file = self.target.path.as_path().into();
+        self.findings.push(Finding::new(file, range, problem));
     }
 
     /// What an index ends with behind its entries.

@@ -105,7 +105,7 @@ impl<R: Rows> Walk<'_, R> {
     /// is contradicted: a file of the wrong name is said once, not with every batch.
     fn offsets(&mut self, batch: &Batch<'_>) {
         let found = offset_finding(&self.file.context, &self.bounds, self.last, batch);
-        let problem = found.as_ref().map(|finding| finding.problem);
+        let problem = found.as_ref().map(|finding| &finding.problem);
         match problem {
             Some(Problem::OffsetBelowSegment { .. }) => self.bounds.segment_base = None,
             Some(Problem::OffsetBeyondNextSegment { .. }) => self.bounds.next_segment_base = None,
