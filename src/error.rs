@@ -33,6 +33,12 @@ impl Error {
         Self { path: path.to_owned(), doing, source }
     }
 
+    /// Why, in the operating system's words.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        in_words(&self.source)
+    }
+
     /// An error of our own making, with a sentence instead of an operating system's code.
     pub fn other(doing: &'static str, path: &Path, why: impl Into<String>) -> Self {
         Self::new(doing, path, std::io::Error::other(why.into()))

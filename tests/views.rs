@@ -111,7 +111,7 @@ fn scan(log: &Log, bytes: Vec<u8>, scratch: &mut Scratch, how: &str) -> Scan {
                     look_at(batch, scratch);
                 }
                 let range = damage.range.clone();
-                scan.damaged.push((range.start.0, range.end.0, damage.kind));
+                scan.damaged.push((range.start.0, range.end.0, damage.kind.clone()));
                 range
             }
         };

@@ -22,7 +22,7 @@ pub struct LogContext {
 #[must_use]
 pub fn damage_finding(context: &LogContext, damage: &Damage<'_>) -> Finding {
     let (sealed, live) = (context.is_sealed, context.is_live && !context.is_sealed);
-    let problem = match damage.kind {
+    let problem = match damage.kind.clone() {
         DamageKind::Checksum { stored, computed } => {
             Problem::BatchCrc { stored, computed, flipped: None }
         }
@@ -32,6 +32,8 @@ pub fn damage_finding(context: &LogContext, damage: &Damage<'_>) -> Finding {
         DamageKind::CutOff { needed } => Problem::TornTail { needed, sealed },
         DamageKind::Zeros => Problem::PreallocatedTail { sealed },
         DamageKind::Unclaimed => Problem::UnclaimedBytes,
+        DamageKind::Unreadable { why } => Problem::UnreadableRange { why },
+        DamageKind::Gone => Problem::TruncatedWhileReading { settled: false },
         DamageKind::Limit { limit, allowed } => Problem::Limit { limit, allowed },
     };
     let offsets = damage.batch.as_ref().and_then(offsets_of);

@@ -27,7 +27,7 @@ pub struct Damage<'w> {
 }
 
 /// What is known about bytes that no batch proves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DamageKind {
     /// One batch, whole by its length, whose checksum differs.
     Checksum {
@@ -57,6 +57,13 @@ pub enum DamageKind {
     Zeros,
     /// None of these.
     Unclaimed,
+    /// The device does not give them.
+    Unreadable {
+        /// Why, in the operating system's words.
+        why: String,
+    },
+    /// The file became shorter after it was opened.
+    Gone,
     /// Larger than what is read into memory.
     Limit {
         /// The limit's name.

@@ -53,6 +53,12 @@ enum Source {
     Owned(Vec<u8>),
     Windows(File),
     Stream(Mutex<Stream>),
+    /// A device that fails in a range, and a file that has become shorter.
+    #[cfg(test)]
+    Failing {
+        bytes: Vec<u8>,
+        bad: std::ops::Range<u64>,
+    },
 }
 
 impl FileBytes {
@@ -143,7 +149,7 @@ impl FileBytes {
         match &self.source {
             Source::Mapped(map) => Some(map),
             Source::Owned(bytes) => Some(bytes),
-            Source::Windows(_) | Source::Stream(_) => None,
+            _ => None,
         }
     }
 
@@ -170,7 +176,30 @@ impl FileBytes {
             }
             Source::Mapped(map) => Ok(slice(map, position, length)),
             Source::Owned(bytes) => Ok(slice(bytes, position, length)),
+            #[cfg(test)]
+            Source::Failing { bytes, bad } => {
+                if bad.contains(&position) {
+                    let error = std::io::Error::from_raw_os_error(5);
+                    return Err(Error::new("reading", &self.path, error));
+                }
+                let until_bad = usize::try_from(bad.start.saturating_sub(position));
+                let length = if position < bad.start {
+                    length.min(until_bad.unwrap_or(usize::MAX))
+                } else {
+                    length
+                };
+                buffer.clear();
+                buffer.extend_from_slice(slice(bytes, position, length));
+                Ok(buffer)
+            }
         }
+    }
+
+    /// A file of which `bad` cannot be read, and that had `length` bytes when it was opened.
+    #[cfg(test)]
+    pub(crate) fn failing(bytes: Vec<u8>, bad: std::ops::Range<u64>, length: u64) -> Self {
+        let source = Source::Failing { bytes, bad };
+        Self { path: PathBuf::from("failing"), length, source }
     }
 
     /// Says in which order the bytes are going to be asked for: a hint, which may do nothing.
@@ -214,6 +243,8 @@ fn read_window<'b>(
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // What was read is kept; asking for the rest brings the error again.
+            Err(_) if filled > 0 => break,
             Err(error) => return Err(Error::new("reading", path, error)),
         }
     }

@@ -25,6 +25,7 @@ pub mod runs;
 pub mod segment;
 mod stream;
 pub mod summary;
+mod window;
 
 pub use file_bytes::{Access, FileBytes, read_small};
 pub use log_dir::{LogDir, find};

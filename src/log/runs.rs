@@ -12,6 +12,7 @@
 
 use super::FileBytes;
 use super::damage::{Prefix, damages};
+use super::window::{Trouble, Window, readable_behind};
 use crate::error::Result;
 use crate::format::batch::{LOG_OVERHEAD, PREFIX_BYTES};
 use crate::format::resync::{self, Next};
@@ -26,8 +27,8 @@ pub use crate::format::resync::Bounds;
 /// About how many bytes of whole batches make a run.
 pub const RUN_BYTES: u64 = 4 << 20;
 
-/// How much of a file that is not mapped is read at a time.
-const WINDOW_BYTES: usize = 1 << 20;
+/// How much of a batch that is too large for memory is read at a time.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// How much of a file is looked at first to find out how a damage ends.
 const RESYNC_WINDOW_BYTES: usize = 8 << 20;
@@ -129,14 +130,6 @@ pub struct Scanner<'f> {
     known: VecDeque<resync::Damage>,
 }
 
-/// Bytes of a file that is not mapped, kept for the batches that follow.
-#[derive(Default)]
-struct Window {
-    at: u64,
-    bytes: Vec<u8>,
-    reaches_end: bool,
-}
-
 /// What begins at the position of a [`Scanner`].
 enum Step {
     Proved {
@@ -154,6 +147,8 @@ enum Step {
         size: u64,
     },
     End,
+    /// It cannot be read on from here.
+    Trouble(Trouble),
 }
 
 impl<'f> Scanner<'f> {
@@ -161,8 +156,26 @@ impl<'f> Scanner<'f> {
     /// behind it.
     #[must_use]
     pub fn new(file: &'f FileBytes, range: Range<u64>, bounds: Bounds, limits: Limits) -> Self {
-        let (window, known) = (Window::default(), VecDeque::new());
+        Self::with_buffer(file, range, bounds, limits, Vec::new())
+    }
+
+    /// The same with a buffer that was used before, which [`Scanner::into_buffer`] gives back.
+    #[must_use]
+    pub fn with_buffer(
+        file: &'f FileBytes,
+        range: Range<u64>,
+        bounds: Bounds,
+        limits: Limits,
+        buffer: Vec<u8>,
+    ) -> Self {
+        let (window, known) = (Window::new(buffer), VecDeque::new());
         Self { file, position: range.start, stop: range.end, bounds, limits, window, known }
+    }
+
+    /// Gives the buffer back.
+    #[must_use]
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.window.into_buffer()
     }
 
     /// Where the next piece begins.
@@ -189,6 +202,11 @@ impl<'f> Scanner<'f> {
         let start = self.position;
         match self.step()? {
             Step::End => Ok(None),
+            Step::Trouble(Trouble { at, error: Some(why) }) => {
+                let end = readable_behind(self.file, at);
+                self.damaged(start, end, DamageKind::Unreadable { why })
+            }
+            Step::Trouble(_) => self.damaged(start, self.file.len(), DamageKind::Gone),
             Step::Proved { size } => {
                 self.position += size as u64;
                 if let Some(batch) = self.batch_at(start, size) {
@@ -252,7 +270,7 @@ impl<'f> Scanner<'f> {
         let size = usize::try_from(end - start).unwrap_or(usize::MAX);
         let is_framed = matches!(kind, DamageKind::Checksum { .. });
         if is_framed {
-            self.fill(start, size)?;
+            self.fill(start, size);
         }
         let batch = if is_framed { self.batch_at(start, size) } else { None };
         let range = Position(start)..Position(end);
@@ -263,10 +281,10 @@ impl<'f> Scanner<'f> {
     fn step(&mut self) -> Result<Step> {
         let mut wanted = PREFIX_BYTES;
         loop {
-            let reaches_end = self.fill(self.position, wanted)?;
+            let reaches_end = self.fill(self.position, wanted);
             let bytes = self.bytes_at(self.position);
             if bytes.is_empty() {
-                return Ok(Step::End);
+                return Ok(self.trouble().map_or(Step::End, Step::Trouble));
             }
             match Batch::parse(bytes, Position(self.position)) {
                 Ok(batch) => {
@@ -284,10 +302,18 @@ impl<'f> Scanner<'f> {
                             None => return self.step_over_large(needed),
                         }
                     }
+                    // Nothing is said against a batch of which not everything could be had.
+                    FormatErrorKind::Truncated { .. } if self.trouble().is_some() => {
+                        return Ok(self.trouble().map_or(Step::End, Step::Trouble));
+                    }
                     _ => return Ok(Step::Unproved { computed: None }),
                 },
             }
         }
+    }
+
+    fn trouble(&self) -> Option<Trouble> {
+        self.window.trouble().cloned()
     }
 
     /// A batch that is not read into memory: what its length claims is believed when the checksum
@@ -305,7 +331,7 @@ impl<'f> Scanner<'f> {
         let (mut at, mut crc) = (self.position + prefix.checked_from(), 0);
         let mut buffer = Vec::new();
         while at < end {
-            let length = usize::try_from(end - at).map_or(WINDOW_BYTES, |l| l.min(WINDOW_BYTES));
+            let length = usize::try_from(end - at).map_or(PIECE_BYTES, |l| l.min(PIECE_BYTES));
             let bytes = self.file.read(at, length, &mut buffer)?;
             if bytes.is_empty() {
                 return Ok(Step::Unproved { computed: None });
@@ -323,7 +349,7 @@ impl<'f> Scanner<'f> {
         let (mut at, end) = (start, start.saturating_add(size));
         let mut buffer = Vec::new();
         while at < end {
-            let length = usize::try_from(end - at).map_or(WINDOW_BYTES, |l| l.min(WINDOW_BYTES));
+            let length = usize::try_from(end - at).map_or(PIECE_BYTES, |l| l.min(PIECE_BYTES));
             match self.file.read(at, length, &mut buffer)?.len() {
                 0 => break,
                 read => at += read as u64,
@@ -332,35 +358,12 @@ impl<'f> Scanner<'f> {
         Ok(at)
     }
 
-    /// Makes sure that the window holds `wanted` bytes from `position` on, or all that are left;
-    /// true in that case. A window is read by what is there, not by what a length claims.
-    fn fill(&mut self, position: u64, wanted: usize) -> Result<bool> {
-        if self.file.whole().is_some() {
-            return Ok(true);
-        }
-        let window = &mut self.window;
-        let offset = position.checked_sub(window.at).and_then(|at| usize::try_from(at).ok());
-        let have = offset.and_then(|at| window.bytes.len().checked_sub(at)).unwrap_or(0);
-        if have >= wanted && have > 0 {
-            return Ok(window.reaches_end);
-        }
-        if offset.is_some() && window.reaches_end && have > 0 {
-            return Ok(true);
-        }
-        let length = wanted.max(WINDOW_BYTES);
-        let read = self.file.read(position, length, &mut window.bytes)?.len();
-        window.bytes.truncate(read);
-        (window.at, window.reaches_end) = (position, read < length);
-        Ok(window.reaches_end)
+    fn fill(&mut self, position: u64, wanted: usize) -> bool {
+        self.window.fill(self.file, position, wanted)
     }
 
     fn bytes_at(&self, position: u64) -> &[u8] {
-        let (bytes, at) = match self.file.whole() {
-            Some(whole) => (whole, 0),
-            None => (self.window.bytes.as_slice(), self.window.at),
-        };
-        let from = position.checked_sub(at).and_then(|from| usize::try_from(from).ok());
-        from.and_then(|from| bytes.get(from..)).unwrap_or_default()
+        self.window.bytes_at(self.file, position)
     }
 
     fn batch_at(&self, position: u64, size: usize) -> Option<Batch<'_>> {
@@ -377,7 +380,7 @@ impl<'f> Scanner<'f> {
         }
         let mut length = RESYNC_WINDOW_BYTES;
         loop {
-            let reaches_end = self.fill_for_resync(start, length)?;
+            let reaches_end = self.window.refill(self.file, start, length);
             let bytes = self.bytes_at(start);
             let window = bytes.get(..length).unwrap_or(bytes);
             let reaches_end = reaches_end && window.len() == bytes.len();
@@ -414,12 +417,12 @@ impl<'f> Scanner<'f> {
         let mut at = known - OVERLAP as u64;
         let mut buffer = Vec::new();
         let (end, kind, next) = loop {
-            let bytes = self.file.read(at, WINDOW_BYTES, &mut buffer)?;
+            let bytes = self.file.read(at, PIECE_BYTES, &mut buffer)?;
             if let Some(zeros) = bytes.iter().position(|&byte| byte != 0) {
                 let end = at + zeros.saturating_sub(OVERLAP) as u64;
                 break (end, resync::DamageKind::Unclaimed, Next::Unproved);
             }
-            if bytes.len() < WINDOW_BYTES {
+            if bytes.len() < PIECE_BYTES {
                 let end = at + bytes.len() as u64;
                 break (end, resync::DamageKind::Zeros, Next::EndOfFile);
             }
@@ -428,20 +431,10 @@ impl<'f> Scanner<'f> {
         Ok(resync::Damage { damaged: Position(start)..Position(end), next, kind })
     }
 
-    fn fill_for_resync(&mut self, start: u64, length: usize) -> Result<bool> {
-        if self.file.whole().is_some() {
-            return Ok(true);
-        }
-        let read = self.file.read(start, length, &mut self.window.bytes)?.len();
-        self.window.bytes.truncate(read);
-        (self.window.at, self.window.reaches_end) = (start, read < length);
-        Ok(self.window.reaches_end)
-    }
-
     /// What the damage is called, from what the search said and what stands at its beginning.
     fn kind(&mut self, damage: &resync::Damage, computed: Option<u32>) -> Result<DamageKind> {
         let start = damage.damaged.start.0;
-        self.fill(start, PREFIX_BYTES)?;
+        self.fill(start, PREFIX_BYTES);
         let prefix = Prefix::read(self.bytes_at(start));
         let size = i64::try_from(damage.damaged.end.0 - start).unwrap_or(i64::MAX);
         let fits = i32::try_from(size - LOG_OVERHEAD as i64).ok();
@@ -490,3 +483,7 @@ impl<'f> Scanner<'f> {
             && next_segment_base.is_none_or(|next| offset < next)
     }
 }
+
+#[cfg(test)]
+#[path = "runs_tests.rs"]
+mod tests;

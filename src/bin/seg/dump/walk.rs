@@ -189,8 +189,8 @@ impl<R: Rows> Walk<'_, R> {
 
     fn damage(&mut self, damage: &Damage<'_>) -> Flow {
         self.find(damage_finding(&self.file.context, damage));
-        match (damage.kind, &damage.batch) {
-            (DamageKind::Checksum { computed, .. }, Some(batch))
+        match (&damage.kind, &damage.batch) {
+            (&DamageKind::Checksum { computed, .. }, Some(batch))
                 if !self.plan.records || self.plan.format == DumpFormat::Kafka =>
             {
                 self.batch(batch, computed)
