@@ -57,4 +57,5 @@ pub mod error;
 pub mod format;
 pub mod limits;
 pub mod log;
+pub mod ordered;
 pub mod progress;

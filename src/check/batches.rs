@@ -1,11 +1,13 @@
-//! Judges single batches: what the walk of a log came upon becomes findings.
+//! Judges single batches by their headers: what a header says must be possible.
 
-use super::{Finding, Problem};
-use crate::format::{Batch, FormatError, Offset, Position};
-use crate::log::runs::{Bounds, Damage, DamageKind};
-use std::ops::Range;
+use super::problem::TimestampSeems;
+use super::{FileFindings, Finding, Problem};
+use crate::format::{Batch, FormatError, Offset};
+use crate::log::runs::Bounds;
 use std::path::Path;
 use std::sync::Arc;
+
+pub use super::damage::damage_finding;
 
 /// What has to be known about a `.log` to judge what is in it.
 #[derive(Clone, Debug)]
@@ -16,29 +18,22 @@ pub struct LogContext {
     pub is_sealed: bool,
     /// True when a broker is at work in its log dir.
     pub is_live: bool,
+    /// When it was written last, in milliseconds since the epoch.
+    pub modified: Option<i64>,
 }
 
-/// What is wrong with bytes that no batch proves.
-#[must_use]
-pub fn damage_finding(context: &LogContext, damage: &Damage<'_>) -> Finding {
-    let (sealed, live) = (context.is_sealed, context.is_live && !context.is_sealed);
-    let problem = match damage.kind.clone() {
-        DamageKind::Checksum { stored, computed } => {
-            Problem::BatchCrc { stored, computed, flipped: None }
-        }
-        DamageKind::Length { stored, fits } => Problem::BatchLength { stored, fits },
-        DamageKind::Magic { magic } => Problem::BatchMagic { magic },
-        DamageKind::CutOff { .. } if live => Problem::GrowingTail,
-        DamageKind::CutOff { needed } => Problem::TornTail { needed, sealed },
-        DamageKind::Zeros => Problem::PreallocatedTail { sealed },
-        DamageKind::Unclaimed => Problem::UnclaimedBytes,
-        DamageKind::Unreadable { why } => Problem::UnreadableRange { why },
-        DamageKind::Gone => Problem::TruncatedWhileReading { settled: false },
-        DamageKind::Limit { limit, allowed } => Problem::Limit { limit, allowed },
-    };
-    let offsets = damage.batch.as_ref().and_then(offsets_of);
-    finding(context, damage.range.clone(), offsets, problem)
-}
+/// Attribute bits that Kafka gives no meaning: in magic 2, 1 and 0.
+const RESERVED_V2: u16 = !0x7f;
+const RESERVED_V1: u16 = 0xf0;
+const RESERVED_V0: u16 = 0xf8;
+
+/// Milliseconds before this are taken for seconds: in milliseconds they would lie before 1973.
+const SECONDS_BELOW: i64 = 100_000_000_000;
+/// Numbers from here on are taken for microseconds: in milliseconds they would lie behind 5138.
+const MICROSECONDS_FROM: i64 = 100_000_000_000_000;
+/// Numbers from here on are taken for nanoseconds.
+const NANOSECONDS_FROM: i64 = 100_000_000_000_000_000;
+const DAY_MS: i64 = 86_400_000;
 
 /// What is wrong with the offsets of a batch that proves itself otherwise: they are not under the
 /// checksum. `previous` is the last offset before it.
@@ -51,46 +46,120 @@ pub fn offset_finding(
 ) -> Option<Finding> {
     let last = batch.last_offset();
     let first = batch.known_base_offset().unwrap_or(last);
+    let problem = offset_problem(bounds, previous, first, last)?;
+    let finding = Finding::new(Arc::clone(&context.file), batch.position()..batch.end(), problem);
+    Some(finding.at_offsets(Some((first, last))))
+}
+
+/// What is wrong with a batch from `first` to `last`, `previous` being the last offset before it.
+#[must_use]
+pub(super) fn offset_problem(
+    bounds: &Bounds,
+    previous: Option<Offset>,
+    first: Offset,
+    last: Offset,
+) -> Option<Problem> {
     let overflows = |segment: &Offset| last.0.saturating_sub(segment.0) > i64::from(i32::MAX);
-    let problem = if let Some(segment) = bounds.segment_base.filter(|segment| first < *segment) {
-        Problem::OffsetBelowSegment { segment }
+    if let Some(segment) = bounds.segment_base.filter(|segment| first < *segment) {
+        Some(Problem::OffsetBelowSegment { segment })
     } else if let Some(segment) = bounds.segment_base.filter(overflows) {
-        Problem::OffsetOverflow { segment }
+        Some(Problem::OffsetOverflow { segment })
     } else if let Some(next) = bounds.next_segment_base.filter(|next| last >= *next) {
-        Problem::OffsetBeyondNextSegment { next }
-    } else if let Some(previous) = previous.filter(|previous| first <= *previous) {
-        Problem::OffsetGoesBack { previous }
+        Some(Problem::OffsetBeyondNextSegment { next })
     } else {
-        return None;
+        let previous = previous.filter(|previous| first <= *previous)?;
+        Some(Problem::OffsetGoesBack { previous })
+    }
+}
+
+/// Judges what a batch's header says about the batch itself.
+pub(super) fn judge_header(context: &LogContext, batch: &Batch<'_>, findings: &mut FileFindings) {
+    let mut find = |problem| {
+        let range = batch.position()..batch.end();
+        findings.add(range, offsets_of(batch), problem);
     };
-    Some(finding(context, batch.position()..batch.end(), Some((first, last)), problem))
+    let attributes = batch.attributes();
+    let reserved = match batch.magic() {
+        2 => RESERVED_V2,
+        1 => RESERVED_V1,
+        _ => RESERVED_V0,
+    };
+    if attributes.0 & reserved != 0 {
+        find(Problem::ReservedAttributes { bits: attributes.0 & reserved });
+    }
+    if batch.magic() < 2 {
+        find(Problem::LegacyFormat { magic: batch.magic() });
+    }
+    if let Err(FormatError { kind, .. }) = batch.codec() {
+        find(Problem::of_records(kind));
+    }
+    if let Some((last_offset_delta, count)) = batch.last_offset_delta().zip(batch.records_count()) {
+        if count < 0 {
+            find(Problem::RecordCount { stored: count, found: 0 });
+        } else if last_offset_delta < 0 || count - 1 > last_offset_delta {
+            find(Problem::LastOffsetDelta { last_offset_delta, count });
+        }
+    }
+    if let Some(why) = producer_contradiction(batch) {
+        find(Problem::ProducerFields { why });
+    }
+    if let Some(seems) = timestamp_seems(batch.max_timestamp(), context.modified) {
+        find(Problem::TimestampUnit { timestamp: batch.max_timestamp(), seems });
+    }
+}
+
+/// `KRaft` control batches have no producer, and a coordinator's batches have a sequence without
+/// one: both are normal.
+fn producer_contradiction(batch: &Batch<'_>) -> Option<&'static str> {
+    let attributes = batch.attributes();
+    let has_producer = batch.producer_id() >= 0;
+    if batch.magic() < 2 {
+        None
+    } else if attributes.is_transactional() && !has_producer {
+        Some("transactional, and without a producer id")
+    } else if has_producer && batch.producer_epoch() < 0 {
+        Some("a producer id without a producer epoch")
+    } else if has_producer && attributes.is_control() && !attributes.is_transactional() {
+        Some("a transaction marker without the transactional bit")
+    } else if has_producer && !attributes.is_control() && batch.base_sequence() < 0 {
+        Some("a producer id without a sequence")
+    } else {
+        None
+    }
+}
+
+fn timestamp_seems(timestamp: i64, modified: Option<i64>) -> Option<TimestampSeems> {
+    match timestamp {
+        ..=0 => None,
+        1..SECONDS_BELOW => Some(TimestampSeems::Seconds),
+        NANOSECONDS_FROM.. => Some(TimestampSeems::Nanoseconds),
+        MICROSECONDS_FROM.. => Some(TimestampSeems::Microseconds),
+        _ if modified.is_some_and(|modified| timestamp > modified.saturating_add(DAY_MS)) => {
+            Some(TimestampSeems::Future)
+        }
+        _ => None,
+    }
 }
 
 /// Why the records of a batch could not be read to the end.
 #[must_use]
 pub fn records_finding(context: &LogContext, batch: &Batch<'_>, error: FormatError) -> Finding {
-    let problem = Problem::of_records(error.kind);
-    finding(context, batch.position()..batch.end(), offsets_of(batch), problem)
+    finding(context, batch, Problem::of_records(error.kind))
 }
 
 /// A control record that does not read as one.
 #[must_use]
 pub fn control_finding(context: &LogContext, batch: &Batch<'_>, error: FormatError) -> Finding {
-    let problem = Problem::ControlRecord { error: error.kind };
-    finding(context, batch.position()..batch.end(), offsets_of(batch), problem)
+    finding(context, batch, Problem::ControlRecord { error: error.kind })
 }
 
-fn finding(
-    context: &LogContext,
-    range: Range<Position>,
-    offsets: Option<(Offset, Offset)>,
-    problem: Problem,
-) -> Finding {
-    Finding::new(Arc::clone(&context.file), range, problem).at_offsets(offsets)
+fn finding(context: &LogContext, batch: &Batch<'_>, problem: Problem) -> Finding {
+    let range = batch.position()..batch.end();
+    Finding::new(Arc::clone(&context.file), range, problem).at_offsets(offsets_of(batch))
 }
 
 /// First and last offset as the header says; a damaged one may say nonsense.
-fn offsets_of(batch: &Batch<'_>) -> Option<(Offset, Offset)> {
+pub(super) fn offsets_of(batch: &Batch<'_>) -> Option<(Offset, Offset)> {
     let last = batch.last_offset();
     let first = batch.known_base_offset().unwrap_or(last);
     (first.0 >= 0 && first <= last).then_some((first, last))

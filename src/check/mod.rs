@@ -2,9 +2,11 @@
 
 pub mod batches;
 mod catalogue;
+mod damage;
 pub mod finding;
 mod findings;
 pub mod problem;
+mod records;
 mod sentence;
 
 pub use catalogue::{CODES, Severity};

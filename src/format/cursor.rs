@@ -20,19 +20,20 @@ pub struct Cursor<'a> {
     length: usize,
     origin: Position,
     inside_file: bool,
+    is_padded: bool,
 }
 
 impl<'a> Cursor<'a> {
     /// Reads `bytes`, which stand at `origin` in their file.
     #[must_use]
     pub fn new(bytes: &'a [u8], origin: Position) -> Self {
-        Self { rest: bytes, length: bytes.len(), origin, inside_file: true }
+        Self { rest: bytes, length: bytes.len(), origin, inside_file: true, is_padded: false }
     }
 
     /// Reads `bytes` that were decompressed from a payload at `origin`.
     #[must_use]
     pub fn decompressed(bytes: &'a [u8], origin: Position) -> Self {
-        Self { rest: bytes, length: bytes.len(), origin, inside_file: false }
+        Self { rest: bytes, length: bytes.len(), origin, inside_file: false, is_padded: false }
     }
 
     /// Where the next byte stands in the file.
@@ -65,6 +66,12 @@ impl<'a> Cursor<'a> {
         self.rest.is_empty()
     }
 
+    /// Takes note of what a cursor that was [split](Self::split) off came upon.
+    #[inline]
+    pub(super) fn note_padding(&mut self, part: &Self) {
+        self.is_padded |= part.is_padded;
+    }
+
     /// An error of `kind` at the next byte.
     #[must_use]
     #[cold]
@@ -95,7 +102,13 @@ impl<'a> Cursor<'a> {
     pub fn split(&mut self, count: usize) -> Result<Self> {
         let origin = self.position();
         let bytes = self.take(count)?;
-        Ok(Self { rest: bytes, length: count, origin, inside_file: self.inside_file })
+        Ok(Self {
+            rest: bytes,
+            length: count,
+            origin,
+            inside_file: self.inside_file,
+            is_padded: false,
+        })
     }
 
     #[inline]
@@ -163,19 +176,31 @@ impl<'a> Cursor<'a> {
         // Deltas and lengths have one byte or two nearly always.
         let (value, rest) = match *self.rest {
             [byte, ref rest @ ..] if byte < 0x80 => (u32::from(byte), rest),
-            [low, high, ref rest @ ..] if high < 0x80 => {
+            // A second byte of 0 says nothing, and is left to the slow way, which takes note.
+            [low, high, ref rest @ ..] if high.cast_signed() > 0 => {
                 (u32::from(low & 0x7f) | u32::from(high) << 7, rest)
             }
-            _ => self.long_varint()?,
+            _ => {
+                let (value, rest, is_padded) = self.long_varint()?;
+                self.is_padded |= is_padded;
+                (value, rest)
+            }
         };
         self.rest = rest;
         Ok(value)
     }
 
-    /// The value, and what is behind it. Takes a copy: a cursor whose address is not known to
+    /// True when a varint was read that is longer than it need be.
+    #[inline]
+    #[must_use]
+    pub fn is_padded(&self) -> bool {
+        self.is_padded
+    }
+
+    /// The value, what is behind it, and whether it is longer than need be. Takes a copy: a cursor whose address is not known to
     /// anyone can live in registers.
     #[inline(never)]
-    fn long_varint(self) -> Result<(u32, &'a [u8])> {
+    fn long_varint(self) -> Result<(u32, &'a [u8], bool)> {
         let mut value = 0u32;
         for index in 0..VARINT_MAX_BYTES {
             let Some(&byte) = self.rest.get(index) else {
@@ -183,7 +208,9 @@ impl<'a> Cursor<'a> {
             };
             value |= u32::from(byte & 0x7f) << (7 * index);
             if byte < 0x80 {
-                return Ok((value, self.rest.get(index + 1..).unwrap_or_default()));
+                let rest = self.rest.get(index + 1..).unwrap_or_default();
+                // Of the fifth byte four bits are left.
+                return Ok((value, rest, byte == 0 && index > 0 || index == 4 && byte > 0x0f));
             }
         }
         Err(self.error(FormatErrorKind::Varint { maximum: VARINT_MAX_BYTES }))
@@ -200,17 +227,22 @@ impl<'a> Cursor<'a> {
     pub fn varlong(&mut self) -> Result<i64> {
         let (raw, rest) = match *self.rest {
             [byte, ref rest @ ..] if byte < 0x80 => (u64::from(byte), rest),
-            [low, high, ref rest @ ..] if high < 0x80 => {
+            // A second byte of 0 says nothing, and is left to the slow way, which takes note.
+            [low, high, ref rest @ ..] if high.cast_signed() > 0 => {
                 (u64::from(low & 0x7f) | u64::from(high) << 7, rest)
             }
-            _ => self.long_varlong()?,
+            _ => {
+                let (raw, rest, is_padded) = self.long_varlong()?;
+                self.is_padded |= is_padded;
+                (raw, rest)
+            }
         };
         self.rest = rest;
         Ok((raw >> 1).cast_signed() ^ -(raw & 1).cast_signed())
     }
 
     #[inline(never)]
-    fn long_varlong(self) -> Result<(u64, &'a [u8])> {
+    fn long_varlong(self) -> Result<(u64, &'a [u8], bool)> {
         let mut raw = 0u64;
         for index in 0..VARLONG_MAX_BYTES {
             let Some(&byte) = self.rest.get(index) else {
@@ -218,7 +250,9 @@ impl<'a> Cursor<'a> {
             };
             raw |= u64::from(byte & 0x7f) << (7 * index);
             if byte < 0x80 {
-                return Ok((raw, self.rest.get(index + 1..).unwrap_or_default()));
+                let rest = self.rest.get(index + 1..).unwrap_or_default();
+                // Of the tenth byte one bit is left.
+                return Ok((raw, rest, byte == 0 && index > 0 || index == 9 && byte > 1));
             }
         }
         Err(self.error(FormatErrorKind::Varint { maximum: VARLONG_MAX_BYTES }))
@@ -231,6 +265,27 @@ mod tests {
 
     fn cursor(bytes: &[u8]) -> Cursor<'_> {
         Cursor::new(bytes, Position(100))
+    }
+
+    #[test]
+    fn varints_that_are_longer_than_need_be() {
+        let padded = |bytes: &[u8], long: bool| {
+            let mut cursor = cursor(bytes);
+            let read = if long { cursor.varlong() } else { cursor.varint().map(i64::from) };
+            read.map(|_| cursor.is_padded()).unwrap()
+        };
+        for long in [false, true] {
+            for bytes in [&[0x00][..], &[0x7f], &[0x80, 0x01], &[0xff, 0xff, 0xff, 0xff, 0x0f]] {
+                assert!(!padded(bytes, long), "{bytes:x?}");
+            }
+            for bytes in [&[0x80, 0x00][..], &[0xff, 0x00], &[0x80, 0x80, 0x80, 0x00]] {
+                assert!(padded(bytes, long), "{bytes:x?}");
+            }
+        }
+        assert!(padded(&[0xff, 0xff, 0xff, 0xff, 0x1f], false));
+        let longest = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
+        assert!(!padded(&longest, true));
+        assert!(padded(&[&longest[..9], &[0x03]].concat(), true));
     }
 
     #[test]

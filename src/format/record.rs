@@ -13,6 +13,7 @@
 //! max timestamp and the deltas are whatever the producer left there.
 
 use super::batch::{Batch, add_sequence};
+use super::compression::Decompressed;
 use super::legacy::{LegacyMessage, LegacyRecords, wrapped_payload};
 use super::{Codec, Cursor, FormatErrorKind, Offset, Position, Result, Scratch};
 
@@ -103,7 +104,13 @@ fn nullable<'a>(cursor: &mut Cursor<'a>) -> Result<Option<&'a [u8]>> {
 /// The records of one batch. Ends after the first error, and says when there are fewer or more
 /// records than the header counts.
 #[derive(Clone, Debug)]
-pub struct Records<'s>(Inner<'s>);
+pub struct Records<'s> {
+    inner: Inner<'s>,
+    /// Bytes behind the end of the compressed stream, which Kafka does not look at.
+    pub trailing_bytes: usize,
+    /// True when the compressed stream's own checksum differs and Kafka does not look at it.
+    pub ignored_checksum_differs: bool,
+}
 
 #[derive(Clone, Debug)]
 enum Inner<'s> {
@@ -116,24 +123,41 @@ impl<'s> Records<'s> {
         let codec = batch.codec()?;
         if let Some(message) = batch.legacy() {
             if codec == Codec::None {
-                return Ok(Self(Inner::Legacy(LegacyRecords::single(message))));
+                return Ok(Self::plain(Inner::Legacy(LegacyRecords::single(message))));
             }
             let (codec, payload) = wrapped_payload(&message, codec)?;
             let inner = scratch.decompress(codec, batch.magic(), payload, batch.position())?;
-            return LegacyRecords::wrapped(message, inner.bytes).map(|r| Self(Inner::Legacy(r)));
+            let records = LegacyRecords::wrapped(message, inner.bytes)?;
+            return Ok(Self::decompressed(Inner::Legacy(records), &inner));
         }
         let payload = batch.payload().unwrap_or_default();
         let position = batch.position().plus((batch.size() - payload.len()) as u64);
-        let cursor = if codec == Codec::None {
-            Cursor::new(payload, position)
-        } else if batch.records_count() == Some(0) {
+        let plain = |payload| RecordsV2::new(batch, Cursor::new(payload, position));
+        if codec == Codec::None {
+            return plain(payload).map(|records| Self::plain(Inner::V2(records)));
+        }
+        if batch.records_count() == Some(0) {
             // Kafka does not look at the payload of an empty batch.
-            Cursor::new(&[], position)
-        } else {
-            let inner = scratch.decompress(codec, batch.magic(), payload, batch.position())?;
-            Cursor::decompressed(inner.bytes, batch.position())
-        };
-        RecordsV2::new(batch, cursor).map(|records| Self(Inner::V2(records)))
+            return plain(&[]).map(|records| Self::plain(Inner::V2(records)));
+        }
+        let inner = scratch.decompress(codec, batch.magic(), payload, batch.position())?;
+        let cursor = Cursor::decompressed(inner.bytes, batch.position());
+        RecordsV2::new(batch, cursor).map(|records| Self::decompressed(Inner::V2(records), &inner))
+    }
+
+    fn plain(inner: Inner<'s>) -> Self {
+        Self { inner, trailing_bytes: 0, ignored_checksum_differs: false }
+    }
+
+    fn decompressed(inner: Inner<'s>, payload: &Decompressed<'_>) -> Self {
+        let &Decompressed { trailing: trailing_bytes, ignored_checksum_differs, .. } = payload;
+        Self { inner, trailing_bytes, ignored_checksum_differs }
+    }
+
+    /// True when a varint was read that is longer than it need be.
+    #[must_use]
+    pub fn has_padded_varint(&self) -> bool {
+        matches!(&self.inner, Inner::V2(records) if records.cursor.is_padded())
     }
 }
 
@@ -142,7 +166,7 @@ impl<'s> Iterator for Records<'s> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::V2(records) => records.next(),
             Inner::Legacy(records) => records.next(),
         }
@@ -232,6 +256,7 @@ impl<'s> RecordsV2<'s> {
                 value: i64::try_from(body.remaining()).unwrap_or(i64::MAX),
             }));
         }
+        self.cursor.note_padding(&body);
         Ok(Record {
             offset: self.base_offset.plus(i64::from(offset_delta)),
             timestamp: self

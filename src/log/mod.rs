@@ -14,7 +14,9 @@
 //!
 //! What a file is, its name says; what a directory is, its content says.
 
+mod cutter;
 pub mod damage;
+pub mod feed;
 pub mod file_bytes;
 pub mod log_dir;
 mod log_dir_context;

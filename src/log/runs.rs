@@ -1,5 +1,5 @@
 //! A `.log` walked from piece to piece: batches that prove themselves, and the ranges of bytes
-//! that none proves; and cut into runs that can be walked at the same time.
+//! that none proves. The range that is walked is a run, as `cutter.rs` cuts it.
 //!
 //! ```text
 //!   | batch | batch | batch |..damaged..| batch | batch |000000000000|
@@ -21,6 +21,7 @@ use crate::limits::Limits;
 use std::collections::VecDeque;
 use std::ops::Range;
 
+pub use super::cutter::{Cut, Cutter};
 pub use super::damage::{Damage, DamageKind};
 pub use crate::format::resync::Bounds;
 
@@ -43,79 +44,6 @@ pub enum Piece<'w> {
     Proved(Batch<'w>),
     /// Bytes that no batch proves.
     Damaged(Damage<'w>),
-}
-
-/// Cuts a `.log` into runs by hopping from header to header. A guess: lengths are not under the
-/// checksum, so the walk of a run tells where it really ends.
-#[derive(Clone, Debug)]
-pub struct Cutter {
-    position: u64,
-    previous: Option<Offset>,
-}
-
-/// A run, as far as headers tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cut {
-    /// A [`Scanner`] of this range begins no batch at or behind its end.
-    pub range: Range<u64>,
-    /// The last offset before it, as the header there says.
-    pub previous: Option<Offset>,
-    /// False when no header tells where the next run begins: the walk of this one will.
-    pub is_end_known: bool,
-}
-
-impl Cutter {
-    /// Cuts from `position` on, at which a batch begins; `previous` is the last offset before it.
-    #[must_use]
-    pub fn new(position: u64, previous: Option<Offset>) -> Self {
-        Self { position, previous }
-    }
-
-    /// The next run; `None` at the end of the file, except that a file has one run at least:
-    /// `is_first` asks for it.
-    pub fn next(&mut self, file: &FileBytes, is_first: bool) -> Option<Cut> {
-        let (start, previous) = (self.position, self.previous);
-        let unknown = start..start.saturating_add(RUN_BYTES);
-        if file.is_stream() {
-            // It can be read only once, so nothing can be known ahead.
-            return Some(Cut { range: unknown, previous, is_end_known: false });
-        }
-        if start >= file.len() {
-            let empty = Cut { range: start..start, previous, is_end_known: true };
-            return is_first.then_some(empty);
-        }
-        let mut buffer = Vec::new();
-        while self.position < file.len() && self.position - start < RUN_BYTES {
-            match frame_at(file, self.position, &mut buffer) {
-                Some((size, last_offset)) => {
-                    self.position += size;
-                    self.previous = Some(last_offset);
-                }
-                None if self.position > start => break,
-                None => return Some(Cut { range: unknown, previous, is_end_known: false }),
-            }
-        }
-        Some(Cut { range: start..self.position, previous, is_end_known: true })
-    }
-}
-
-/// Size and last offset of the batch at `position` as its header says, if they are possible.
-fn frame_at(file: &FileBytes, position: u64, buffer: &mut Vec<u8>) -> Option<(u64, Offset)> {
-    /// Up to the last offset delta of magic 2; batches of any magic are as long.
-    const BYTES: usize = 27;
-    const LAST_OFFSET_DELTA_AT: usize = 23;
-    let bytes = file.read(position, BYTES, buffer).ok()?;
-    let prefix = bytes.first_chunk::<PREFIX_BYTES>()?;
-    let needed = match Batch::parse(prefix, Position(position)).err()?.kind {
-        FormatErrorKind::Truncated { needed, .. } => needed,
-        _ => return None,
-    };
-    let prefix = Prefix::read(prefix)?;
-    let delta = match prefix.magic {
-        2 => i32::from_be_bytes(*bytes.get(LAST_OFFSET_DELTA_AT..)?.first_chunk()?),
-        _ => 0,
-    };
-    (position + needed <= file.len()).then_some((needed, prefix.offset.plus(delta.into())))
 }
 
 /// Walks a range of a `.log`.

@@ -170,6 +170,7 @@ impl<'a> Search<'a> {
             file: segment.log.path().into(),
             is_sealed: next_base.is_some(),
             is_live: self.partition.is_live(),
+            modified: None,
         };
         let range = damage.place.position.0..u64::MAX;
         let mut scanner = Scanner::new(&segment.log, range, bounds, self.args.common.limits());
@@ -180,7 +181,7 @@ impl<'a> Search<'a> {
                 Err(error) => return Ok(Err(error)),
                 Ok(None) => break,
                 Ok(Some(Piece::Damaged(found))) => {
-                    let finding = damage_finding(&context, &found);
+                    let finding = damage_finding(&context, &found, &segment.log);
                     findings::report(&finding, self.args.format == Format::Json, out)?;
                 }
                 // The first one is what the search ended at: its offsets are what is damaged.

@@ -8,7 +8,6 @@ mod input;
 mod kafka_text;
 mod lookup;
 mod ls;
-mod ordered;
 mod output;
 mod progress_bar;
 mod render;

@@ -8,7 +8,6 @@ use super::{DumpFormat, Plan};
 use crate::cli::Common;
 use crate::findings;
 use crate::input::{Partition, Target};
-use crate::ordered::{self, Job};
 use crate::output::Output;
 use crate::progress_bar::Bar;
 use crate::signals::{self, Interrupted};
@@ -16,8 +15,10 @@ use segkit::check::Finding;
 use segkit::check::batches::LogContext;
 use segkit::error::Error;
 use segkit::format::{Offset, Scratch};
-use segkit::log::runs::{Bounds, Cut, Cutter};
+use segkit::log::feed::{Fed, Feed, LogFile, Opening, Run, WalkEnd};
+use segkit::log::runs::{Bounds, Cutter};
 use segkit::log::{FileBytes, FileKind, Workspace};
+use segkit::ordered::{self, Job};
 use segkit::progress::Progress;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,7 +26,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A file that is being dumped.
 pub struct Open {
-    pub index: usize,
     pub target: Target,
     pub shown: String,
     pub bytes: FileBytes,
@@ -35,35 +35,23 @@ pub struct Open {
     pub bounds: Bounds,
 }
 
-/// A run of a file: whole batches, as far as can be told without looking at them.
-pub struct Run {
-    pub file: Arc<Open>,
-    pub cut: Cut,
-    /// What is known about offsets where it begins.
-    pub bounds: Bounds,
-    pub is_first: bool,
-}
+impl LogFile for Open {
+    fn bytes(&self) -> &FileBytes {
+        &self.bytes
+    }
 
-/// What is handed out: a run, or a file that cannot be opened, so that it is said in its place.
-pub enum Part {
-    Run(Run),
-    Unopened(Error),
+    fn bounds(&self) -> Bounds {
+        self.bounds
+    }
 }
 
 /// What a run came to.
 pub struct Walked {
-    pub run: Run,
-    /// Where the walk ended, which is where the next run has to begin.
-    pub end: u64,
-    /// What is known about offsets there.
-    pub bounds: Bounds,
-    /// The last offset before that.
-    pub last: Option<Offset>,
+    pub run: Run<Open>,
+    pub end: WalkEnd,
     /// What was found, and whether it stands among the rows.
     pub findings: Vec<(Finding, bool)>,
     pub error: Option<Error>,
-    /// Nothing more is wanted of this file.
-    pub is_stopped: bool,
 }
 
 pub enum Done {
@@ -99,36 +87,16 @@ fn dump<R: Rows>(
     let one_thread = plan.select.limit.is_some() || targets.iter().any(Target::is_stdin);
     let threads = if one_thread { 1 } else { common.threads() };
     let bar = Bar::new(common, targets.iter().map(Target::size).sum());
-    let job = Dump {
-        targets,
-        plan,
-        out,
-        bar: &bar,
-        left,
-        next: Next::File(0),
-        outstanding: 0,
-        learned: None,
-        facts: None,
-    };
+    let job = Dump { targets, plan, out, bar: &bar, left, feed: Feed::default(), facts: None };
     let new_worker = || (new_rows(), Scratch::new(plan.limits.decompressed_bytes));
     ordered::run(job, threads, new_worker, |(rows, scratch), part, turn| {
         let done = match part {
-            Part::Unopened(error) => Done::Unopened(error),
-            Part::Run(run) => Done::Walked(Box::new(walk(run, plan, left, rows, scratch, turn))),
+            Fed::Failed(error) => Done::Unopened(error),
+            Fed::Run(run) => Done::Walked(Box::new(walk(run, plan, left, rows, scratch, turn))),
         };
         Ok((std::mem::take(rows.out()), done))
     })?;
     Ok(())
-}
-
-/// Where the next run comes from.
-enum Next {
-    /// The beginning of this file.
-    File(usize),
-    /// The rest of one.
-    Rest { file: Arc<Open>, cutter: Cutter, is_first: bool },
-    /// Not known until the run that was handed out last has been walked.
-    Unknown,
 }
 
 pub struct Dump<'a> {
@@ -137,62 +105,24 @@ pub struct Dump<'a> {
     out: &'a mut Output,
     bar: &'a Bar,
     left: Option<&'a AtomicU64>,
-    next: Next,
-    /// Runs that were handed out and are not finished.
-    outstanding: usize,
-    /// What is known about offsets behind the last run that is finished, of this file.
-    learned: Option<(usize, Bounds)>,
+    feed: Feed<Open>,
     /// What was found out about the partition of the file that was opened last.
     facts: Option<(Arc<Partition>, Facts)>,
 }
 
 impl Job for Dump<'_> {
-    type Piece = Part;
+    type Piece = Fed<Open, Error>;
     type Done = Done;
+    type Error = anyhow::Error;
 
-    fn next(&mut self) -> anyhow::Result<Option<Part>> {
-        loop {
-            match std::mem::replace(&mut self.next, Next::Unknown) {
-                Next::Unknown => return Ok(None),
-                Next::File(index) => {
-                    let Some(target) = self.targets.get(index) else {
-                        self.next = Next::File(index);
-                        return Ok(None);
-                    };
-                    self.next = Next::File(index + 1);
-                    match self.open(index, target) {
-                        Ok(Some(rest)) => self.next = rest,
-                        Ok(None) => {}
-                        Err(error) => {
-                            self.outstanding += 1;
-                            return Ok(Some(Part::Unopened(error)));
-                        }
-                    }
-                }
-                Next::Rest { file, mut cutter, is_first } => {
-                    let before = cutter.clone();
-                    let Some(cut) = cutter.next(&file.bytes, is_first) else {
-                        self.next = Next::File(file.index + 1);
-                        continue;
-                    };
-                    if !cut.is_end_known && self.outstanding > 0 {
-                        // Damage begins here: what is before it says which offsets may follow.
-                        self.next = Next::Rest { file, cutter: before, is_first };
-                        return Ok(None);
-                    }
-                    if cut.is_end_known {
-                        self.next = Next::Rest { file: Arc::clone(&file), cutter, is_first: false };
-                    }
-                    // Only where nothing runs beside it does this not depend on the threads.
-                    let bounds = match self.learned {
-                        Some((index, bounds)) if index == file.index && !cut.is_end_known => bounds,
-                        _ => file.bounds,
-                    };
-                    self.outstanding += 1;
-                    return Ok(Some(Part::Run(Run { file, cut, bounds, is_first })));
-                }
-            }
-        }
+    fn next(&mut self) -> anyhow::Result<Option<Self::Piece>> {
+        let mut feed = std::mem::take(&mut self.feed);
+        let fed = feed.next(|index| match self.targets.get(index) {
+            Some(target) => self.open(target).unwrap_or_else(Opening::Failed),
+            None => Opening::End,
+        });
+        self.feed = feed;
+        Ok(fed)
     }
 
     fn write(&mut self, output: &mut Vec<u8>) -> anyhow::Result<bool> {
@@ -204,30 +134,20 @@ impl Job for Dump<'_> {
     }
 
     fn finish(&mut self, done: Done) -> anyhow::Result<bool> {
-        let holds = self.take(done)?;
-        // What was handed out since will not be finished when it is void.
-        self.outstanding = if holds { self.outstanding.saturating_sub(1) } else { 0 };
-        Ok(holds)
-    }
-}
-
-impl Dump<'_> {
-    /// False: what was handed out since is void.
-    fn take(&mut self, done: Done) -> anyhow::Result<bool> {
         let walked = match done {
             Done::Walked(walked) => *walked,
             Done::Unopened(error) => {
+                self.feed.finish_failed();
                 self.out.error(&error)?;
                 return Ok(true);
             }
         };
-        let Run { file, cut, .. } = walked.run;
+        let Walked { run, end, .. } = &walked;
         if signals::is_interrupted() {
-            let how_far = format!("printed {} up to byte {}", file.shown, walked.end);
+            let how_far = format!("printed {} up to byte {}", run.file.shown, end.end);
             return Err(Interrupted(how_far).into());
         }
-        self.learned = Some((file.index, walked.bounds));
-        self.bar.advance(walked.end.saturating_sub(cut.range.start));
+        self.bar.advance(end.end.saturating_sub(run.cut.range.start));
         for (finding, is_written) in &walked.findings {
             match is_written {
                 true => findings::count_in(finding, self.out),
@@ -237,30 +157,18 @@ impl Dump<'_> {
         if let Some(error) = &walked.error {
             self.out.error(error)?;
         }
+        let holds = self.feed.finish(run, end);
         if self.left.is_some_and(|left| left.load(Ordering::Relaxed) == 0) {
-            self.next = Next::File(self.targets.len());
+            self.feed.stop(self.targets.len());
             return Ok(false);
         }
-        if walked.is_stopped || walked.error.is_some() {
-            self.next = Next::File(file.index + 1);
-            return Ok(false);
-        }
-        if cut.is_end_known && walked.end == cut.range.end {
-            return Ok(true);
-        }
-        if walked.end == cut.range.start {
-            // A stream has ended: its length was not known.
-            self.next = Next::File(file.index + 1);
-            return Ok(false);
-        }
-        // Damage: what was handed out since begins in the wrong place.
-        self.next =
-            Next::Rest { file, cutter: Cutter::new(walked.end, walked.last), is_first: false };
-        Ok(false)
+        Ok(holds)
     }
+}
 
-    /// Opens a file and finds out where to start. `None`: nothing in it is wanted.
-    fn open(&mut self, index: usize, target: &Target) -> Result<Option<Next>, Error> {
+impl Dump<'_> {
+    /// Opens a file and finds out where to start.
+    fn open(&mut self, target: &Target) -> Result<Opening<Open, Error>, Error> {
         let facts = self.facts(target)?;
         let filter = Filter::new(self.plan, facts.log_end, facts.transactions.clone());
         let base = target.base_offset().filter(|_| target.kind == FileKind::Log);
@@ -272,18 +180,18 @@ impl Dump<'_> {
         if next_base.is_some_and(|next| next <= first)
             || base.is_some_and(|base| base.0 >= filter.end_offset())
         {
-            return Ok(None);
+            return Ok(Opening::Skip);
         }
         let bytes = target.open()?;
-        let Some(from) = self.start(target, &filter, &facts)? else { return Ok(None) };
+        let Some(from) = self.start(target, &filter, &facts)? else { return Ok(Opening::Skip) };
         let is_live = target.partition.as_ref().is_some_and(|partition| partition.is_live());
         let context = LogContext {
             file: target.path.as_path().into(),
             is_sealed: next_base.is_some(),
             is_live,
+            modified: None,
         };
-        let file = Arc::new(Open {
-            index,
+        let file = Open {
             shown: target.shown(),
             topic: Topic::of(target, self.plan),
             bounds: Bounds { segment_base: base, next_segment_base: next_base, last_proved: None },
@@ -291,8 +199,8 @@ impl Dump<'_> {
             bytes,
             filter,
             context,
-        });
-        Ok(Some(Next::Rest { file, cutter: Cutter::new(from, None), is_first: true }))
+        };
+        Ok(Opening::File(file, Cutter::new(from, None)))
     }
 
     /// Where the first batch that may be wanted begins; the indexes make finding it fast. `None`:

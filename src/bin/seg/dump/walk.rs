@@ -1,22 +1,23 @@
 //! Walking a run of a `.log`: what becomes of each piece.
 
 use super::filter::Verdict;
-use super::log::{Dump, Open, Run, Walked};
+use super::log::{Dump, Open, Walked};
 use super::rows::Rows;
 use super::{DumpFormat, Plan};
-use crate::ordered::Turn;
 use crate::row::{BatchContext, BatchExtent};
 use segkit::check::batches::{control_finding, damage_finding, offset_finding, records_finding};
 use segkit::check::{Finding, Problem};
 use segkit::format::control::ControlRecord;
 use segkit::format::{Batch, Offset, Record, Scratch};
+use segkit::log::feed::{Run, WalkEnd};
 use segkit::log::runs::{Bounds, Damage, DamageKind, Piece, Scanner};
+use segkit::ordered::Turn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Walks a run and writes its rows.
 pub fn walk<R: Rows>(
-    run: Run,
+    run: Run<Open>,
     plan: &Plan,
     left: Option<&AtomicU64>,
     rows: &mut R,
@@ -51,8 +52,9 @@ pub fn walk<R: Rows>(
         }
     }
     let (findings, last) = (walk.findings, walk.last);
-    let (end, bounds) = (scanner.position(), scanner.bounds());
-    Walked { run, end, bounds, last, findings, error, is_stopped }
+    let is_stopped = is_stopped || error.is_some();
+    let end = WalkEnd { end: scanner.position(), bounds: scanner.bounds(), last, is_stopped };
+    Walked { run, end, findings, error }
 }
 
 /// Whether to go on with the file.
@@ -188,7 +190,7 @@ impl<R: Rows> Walk<'_, R> {
     }
 
     fn damage(&mut self, damage: &Damage<'_>) -> Flow {
-        self.find(damage_finding(&self.file.context, damage));
+        self.find(damage_finding(&self.file.context, damage, &self.file.bytes));
         match (&damage.kind, &damage.batch) {
             (&DamageKind::Checksum { computed, .. }, Some(batch))
                 if !self.plan.records || self.plan.format == DumpFormat::Kafka =>

@@ -26,29 +26,31 @@ pub trait Job: Send {
     type Piece: Send;
     /// What the work on a piece came to, besides its output.
     type Done: Send;
+    /// What ends all work.
+    type Error: Send;
 
     /// The next piece, `None` behind the last.
-    fn next(&mut self) -> anyhow::Result<Option<Self::Piece>>;
+    fn next(&mut self) -> Result<Option<Self::Piece>, Self::Error>;
 
     /// Takes output of the piece whose turn it is. False: nothing more is wanted.
-    fn write(&mut self, output: &mut Vec<u8>) -> anyhow::Result<bool>;
+    fn write(&mut self, output: &mut Vec<u8>) -> Result<bool, Self::Error>;
 
     /// The piece whose turn it is has been worked on, and all of its output written. `false`: the
     /// pieces that were handed out since are void; `next` hands out others.
-    fn finish(&mut self, done: Self::Done) -> anyhow::Result<bool>;
+    fn finish(&mut self, done: Self::Done) -> Result<bool, Self::Error>;
 }
 
-struct State<J> {
+struct State<J: Job> {
     job: J,
     handed_out: u64,
     turn: u64,
     /// Pieces up to this one, if they are not done yet, are void.
     void_below: u64,
     is_over: bool,
-    error: Option<anyhow::Error>,
+    error: Option<J::Error>,
 }
 
-struct Shared<J> {
+struct Shared<J: Job> {
     state: Mutex<State<J>>,
     turned: Condvar,
 }
@@ -68,7 +70,7 @@ impl<J: Job> Shared<J> {
         (!state.is_over).then_some(state)
     }
 
-    fn stop(&self, state: &mut State<J>, error: Option<anyhow::Error>) {
+    fn stop(&self, state: &mut State<J>, error: Option<J::Error>) {
         state.is_over = true;
         state.error = state.error.take().or(error);
         self.turned.notify_all();
@@ -122,8 +124,8 @@ pub fn run<J: Job, W>(
     job: J,
     threads: usize,
     new_worker: impl Fn() -> W + Sync,
-    work: impl Fn(&mut W, J::Piece, &mut Turn<'_, J>) -> anyhow::Result<(Vec<u8>, J::Done)> + Sync,
-) -> anyhow::Result<J> {
+    work: impl Fn(&mut W, J::Piece, &mut Turn<'_, J>) -> Result<(Vec<u8>, J::Done), J::Error> + Sync,
+) -> Result<J, J::Error> {
     let state = State { job, handed_out: 0, turn: 0, void_below: 0, is_over: false, error: None };
     let shared = Shared { state: Mutex::new(state), turned: Condvar::new() };
     let worker = || {
@@ -184,7 +186,7 @@ fn claim<J: Job>(shared: &Shared<J>) -> Option<(J::Piece, u64)> {
 fn finish<J: Job>(
     shared: &Shared<J>,
     mut turn: Turn<'_, J>,
-    result: anyhow::Result<(Vec<u8>, J::Done)>,
+    result: Result<(Vec<u8>, J::Done), J::Error>,
 ) {
     let done = match result {
         Ok((mut output, done)) => (turn.is_void || turn.write(&mut output)).then_some(Ok(done)),
@@ -228,22 +230,25 @@ mod tests {
     impl Job for Numbers {
         type Piece = u64;
         type Done = Done;
+        type Error = String;
 
-        fn next(&mut self) -> anyhow::Result<Option<u64>> {
+        fn next(&mut self) -> Result<Option<u64>, String> {
             let number = self.next;
             self.next += 1;
             if number < self.end { Ok(Some(number)) } else { Ok(None) }
         }
 
-        fn write(&mut self, output: &mut Vec<u8>) -> anyhow::Result<bool> {
+        fn write(&mut self, output: &mut Vec<u8>) -> Result<bool, String> {
             for number in output.chunks_exact(8) {
-                self.written.push(u64::from_be_bytes(number.try_into()?));
+                self.written.push(u64::from_be_bytes(number.try_into().unwrap()));
             }
             Ok(self.written.len() as u64 <= self.stop_behind)
         }
 
-        fn finish(&mut self, done: Done) -> anyhow::Result<bool> {
-            anyhow::ensure!(done.number != 5000, "piece 5000 fails");
+        fn finish(&mut self, done: Done) -> Result<bool, String> {
+            if done.number == 5000 {
+                return Err("piece 5000 fails".to_owned());
+            }
             if done.number % 7 == 6 && done.number >= self.corrected {
                 self.corrected = done.number + 1;
                 self.next = done.number + 1;
@@ -253,7 +258,7 @@ mod tests {
         }
     }
 
-    fn numbers(end: u64, stop_behind: u64, threads: usize) -> anyhow::Result<Numbers> {
+    fn numbers(end: u64, stop_behind: u64, threads: usize) -> Result<Numbers, String> {
         let job = Numbers { next: 0, end, corrected: 0, written: Vec::new(), stop_behind };
         run(
             job,
@@ -299,7 +304,7 @@ mod tests {
             let written = numbers(10_000, 99, threads).unwrap().written;
             assert_eq!(written, (0..100).collect::<Vec<_>>());
             let error = numbers(10_000, u64::MAX, threads).err().unwrap();
-            assert_eq!(error.to_string(), "piece 5000 fails");
+            assert_eq!(error, "piece 5000 fails");
         }
     }
 }
