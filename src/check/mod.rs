@@ -2,14 +2,24 @@
 
 pub mod batches;
 mod catalogue;
+pub mod coverage;
 mod damage;
 pub mod finding;
 mod findings;
+mod order;
+mod partition;
 pub mod problem;
 mod records;
+pub mod report;
+mod run;
+pub mod scope;
 mod sentence;
+mod verify;
 
 pub use catalogue::{CODES, Severity};
 pub use finding::Finding;
 pub use findings::FileFindings;
 pub use problem::Problem;
+pub use run::Depth;
+pub use scope::{PartitionScope, Scope, VerifyOptions};
+pub use verify::{Listener, verify};

@@ -61,15 +61,12 @@ pub struct PartitionDir {
 }
 
 impl PartitionDir {
-    /// Lists the directory at `path`, whatever is in it.
-    ///
-    /// # Errors
-    /// When the directory cannot be listed. A file that vanishes meanwhile is left out.
-    pub fn open(path: &Path) -> Result<Self> {
-        let listed = list(path)?;
-        let mut dir = Self {
+    /// A directory in which there is nothing.
+    #[must_use]
+    pub fn empty(path: &Path) -> Self {
+        Self {
             path: path.to_owned(),
-            name: directory_name(path).as_deref().and_then(PartitionDirName::parse),
+            name: None,
             segments: Vec::new(),
             snapshots: Vec::new(),
             orphans: Vec::new(),
@@ -79,8 +76,18 @@ impl PartitionDir {
             metadata_checkpoints: Vec::new(),
             leftovers: Vec::new(),
             unreadable: Vec::new(),
-            strays: listed.strays,
-        };
+            strays: Vec::new(),
+        }
+    }
+
+    /// Lists the directory at `path`, whatever is in it.
+    ///
+    /// # Errors
+    /// When the directory cannot be listed. A file that vanishes meanwhile is left out.
+    pub fn open(path: &Path) -> Result<Self> {
+        let listed = list(path)?;
+        let name = directory_name(path).as_deref().and_then(PartitionDirName::parse);
+        let mut dir = Self { name, strays: listed.strays, ..Self::empty(path) };
         let mut segments = BTreeMap::new();
         let mut indexes = Vec::new();
         let mut unreadable = BTreeMap::new();

@@ -2,7 +2,7 @@
 
 use crate::select::{OffsetRange, TimeRange};
 use crate::values::ValueStyle;
-use crate::{completions, dump, lookup, ls};
+use crate::{completions, dump, lookup, ls, verify};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use segkit::limits::Limits;
 use std::path::PathBuf;
@@ -28,8 +28,8 @@ Exit status: 0 all is well; 1 the answer is no (damage found, offset not in the 
 look everywhere (I/O error, a limit was hit); 3 both; 64 the command line makes no sense.";
 
 /// The groups in which `seg --help` shows the commands.
-const GROUPS: [(&str, &[&str]); 2] =
-    [("Inspect", &["ls", "dump", "lookup"]), ("Shell", &["completions"])];
+const GROUPS: [(&str, &[&str]); 3] =
+    [("Inspect", &["ls", "dump", "lookup"]), ("Check", &["verify"]), ("Shell", &["completions"])];
 
 impl Cli {
     /// The command line as clap has it, with the commands in their groups.
@@ -63,6 +63,8 @@ pub enum Command {
     Dump(Box<dump::Args>),
     /// Find the record of an offset or a time, and show how it was found
     Lookup(lookup::Args),
+    /// Judge every file and every byte: is it sound?
+    Verify(verify::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -240,6 +242,7 @@ impl Command {
             Self::Ls(args) => Some(&args.common),
             Self::Dump(args) => Some(&args.common),
             Self::Lookup(args) => Some(&args.common),
+            Self::Verify(args) => Some(&args.common),
             Self::Completions(_) => None,
         }
     }

@@ -35,6 +35,19 @@ pub fn report(finding: &Finding, as_json: bool, out: &mut Output) -> io::Result<
     out.say(text.as_bytes())
 }
 
+/// The same where findings are the answer: on stdout in either form.
+pub fn answer(finding: &Finding, as_json: bool, out: &mut Output) -> io::Result<()> {
+    if as_json {
+        return report(finding, as_json, out);
+    }
+    count_in(finding, out);
+    if !is_shown(finding, out.verbose) {
+        return Ok(());
+    }
+    let text = text(finding, out.color);
+    out.write(text.as_bytes())
+}
+
 /// Two or three lines for people.
 fn text(finding: &Finding, color: bool) -> String {
     let problem = &finding.problem;

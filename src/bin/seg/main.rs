@@ -12,11 +12,13 @@ mod output;
 mod progress_bar;
 mod render;
 mod row;
+mod scope;
 mod select;
 mod signals;
 mod table;
 mod time;
 mod values;
+mod verify;
 
 use clap::error::ErrorKind;
 use cli::{Cli, Command};
@@ -54,6 +56,7 @@ fn run(command: &Command, out: &mut Output) -> anyhow::Result<Outcome> {
         Command::Ls(args) => ls::run(args, out),
         Command::Dump(args) => dump::run(args, out),
         Command::Lookup(args) => lookup::run(args, out),
+        Command::Verify(args) => verify::run(args, out),
         Command::Completions(args) => completions::run(args, out),
     }
 }

@@ -29,6 +29,13 @@ pub fn parse(text: &str, now: Timestamp) -> Result<i64, String> {
     ))
 }
 
+/// A length of time: `90s`, `10m`, `2h 30m`.
+pub fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    let wrong = || format!("'{text}' is no length of time; use 90s, 10m or 2h");
+    let duration = text.trim().parse::<SignedDuration>().map_err(|_| wrong())?;
+    duration.try_into().map_err(|_| wrong())
+}
+
 /// The current time, for [`parse`].
 pub fn now() -> Timestamp {
     Timestamp::now()
@@ -37,6 +44,16 @@ pub fn now() -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lengths_of_time() {
+        let seconds = |text| parse_duration(text).map(|duration| duration.as_secs());
+        assert_eq!(seconds("90s"), Ok(90));
+        assert_eq!(seconds("2h 30m"), Ok(9000));
+        for text in ["", "-5s", "10", "soon"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn every_spelling() {

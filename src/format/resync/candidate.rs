@@ -17,7 +17,7 @@ const LEGACY_CRC: (usize, usize) = (12, 16);
 const RECORD_MINIMUM: i64 = 7;
 
 /// What is known about the offsets of the batches behind a damage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bounds {
     /// The last offset that was proved before the damage.
     pub last_proved: Option<Offset>,

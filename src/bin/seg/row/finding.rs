@@ -4,6 +4,7 @@ use super::as_i64;
 use super::names::*;
 use crate::render::Sink;
 use segkit::check::problem::{IndexEntry, IndexKind};
+use segkit::check::report::{Counts, Totals};
 use segkit::check::{Finding, Problem};
 
 /// A row of type `finding`.
@@ -36,6 +37,23 @@ pub fn finding(sink: &mut impl Sink, finding: &Finding) {
     if let Some(next) = &finding.next {
         sink.text(NEXT, next);
     }
+    sink.end();
+}
+
+/// A row of type `summary`: the last line of a look.
+pub fn summary(sink: &mut impl Sink, totals: &Totals, counts: &Counts, seconds: f64) {
+    sink.begin("summary");
+    sink.int(PARTITIONS, as_i64(totals.partitions));
+    sink.int(SEGMENTS, as_i64(totals.segments));
+    sink.int(FILES, as_i64(totals.files));
+    sink.int(BYTES, as_i64(totals.coverage.bytes()));
+    sink.int(BATCHES, as_i64(totals.batches));
+    sink.int(RECORDS, as_i64(totals.records));
+    sink.int(ERRORS, as_i64(counts.errors));
+    sink.int(WARNINGS, as_i64(counts.warnings));
+    sink.int(NOTES, as_i64(counts.notes));
+    sink.int(UNREAD, as_i64(totals.coverage.unread));
+    sink.json(SECONDS, format!("{seconds:.3}").as_bytes());
     sink.end();
 }
 

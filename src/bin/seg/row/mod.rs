@@ -10,7 +10,7 @@ mod names;
 mod place;
 
 pub use entry::*;
-pub use finding::finding;
+pub use finding::{finding, summary};
 pub use listing::{PartitionFacts, SegmentFacts, partition, segment};
 pub use place::{HitPlace, hit, hit_text, miss};
 

@@ -153,3 +153,11 @@ pub const STORED_OFFSET: Name = name!("storedOffset");
 pub const COMPUTED_OFFSET: Name = name!("computedOffset");
 pub const PRODUCERS: Name = name!("producers");
 pub const CHECKPOINT_PARTITION: Name = name!("partition");
+
+pub const PARTITIONS: Name = name!("partitions");
+pub const FILES: Name = name!("files");
+pub const ERRORS: Name = name!("errors");
+pub const WARNINGS: Name = name!("warnings");
+pub const NOTES: Name = name!("notes");
+pub const UNREAD: Name = name!("unread");
+pub const SECONDS: Name = name!("seconds");

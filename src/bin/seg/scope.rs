@@ -1,0 +1,102 @@
+//! From PATHs to what is to be judged.
+
+use crate::cli::KindName;
+use crate::input::{STDIN, Surroundings, nothing_here};
+use crate::output::Output;
+use segkit::check::{PartitionScope, Scope};
+use segkit::error::Error;
+use segkit::log::log_dir::{self, PathKind};
+use segkit::log::{Access, FileBytes, PartitionDir};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+/// What `paths` stand for. What cannot be looked at is said on stderr.
+pub fn scope(paths: &[PathBuf], kind: Option<KindName>, out: &mut Output) -> anyhow::Result<Scope> {
+    let mut builder = Builder { scope: Scope::default(), surroundings: Surroundings::default() };
+    for path in paths {
+        if let Err(error) = builder.add(path, kind, out) {
+            out.error(&error)?;
+        }
+    }
+    Ok(builder.scope)
+}
+
+struct Builder {
+    scope: Scope,
+    surroundings: Surroundings,
+}
+
+impl Builder {
+    fn add(&mut self, path: &Path, kind: Option<KindName>, out: &mut Output) -> Result<(), Error> {
+        if path == Path::new(STDIN) {
+            self.stream(path, FileBytes::stream(path, Box::new(std::io::stdin())));
+            return Ok(());
+        }
+        let found = log_dir::find(path)?;
+        if let PathKind::File(name) = found.kind {
+            return self.file(path, name.is_some(), kind);
+        }
+        for error in &found.errors {
+            // stdout is written to again before long, and says so if it is closed.
+            let _ = out.error(error);
+        }
+        if found.partitions.is_empty() && found.log_dirs.is_empty() {
+            return Err(nothing_here(path));
+        }
+        for path in &found.partitions {
+            if let Err(error) = self.partition(path, None) {
+                let _ = out.error(&error);
+            }
+        }
+        for path in &found.log_dirs {
+            let log_dir = self.surroundings.log_dir(path);
+            self.scope.log_dirs.push(log_dir);
+        }
+        Ok(())
+    }
+
+    /// A partition, or some files of it.
+    fn partition(&mut self, path: &Path, only: Option<PathBuf>) -> Result<(), Error> {
+        let known = self.scope.partitions.iter_mut().find(|known| known.dir.path() == path);
+        if let Some(known) = known {
+            match (&mut known.only, only) {
+                (Some(files), Some(more)) => drop(files.insert(more)),
+                (files, None) => *files = None,
+                (None, Some(_)) => {}
+            }
+            return Ok(());
+        }
+        let dir = PartitionDir::open(path)?;
+        let log_dir = dir.log_dir().map(|path| self.surroundings.log_dir(&path));
+        let mut partition = PartitionScope::new(dir, log_dir);
+        partition.only = only.map(|file| BTreeSet::from([file]));
+        self.scope.partitions.push(partition);
+        Ok(())
+    }
+
+    fn file(&mut self, path: &Path, is_named: bool, kind: Option<KindName>) -> Result<(), Error> {
+        if matches!(kind, Some(KindName::Log | KindName::Checkpoint)) {
+            self.stream(path, FileBytes::open(path, Access::Read)?);
+            return Ok(());
+        }
+        if !is_named {
+            let why = "its name is none that Kafka gives a file; --kind log takes it for a .log";
+            return Err(Error::other("reading", path, why));
+        }
+        let parent = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        // As the directory's listing has it.
+        let file = path.file_name().map_or_else(|| path.to_owned(), |name| parent.join(name));
+        self.partition(parent, Some(file))
+    }
+
+    /// Bytes that are a `.log` whatever they are called, and that have no surroundings.
+    fn stream(&mut self, path: &Path, bytes: FileBytes) {
+        let mut partition = PartitionScope::new(PartitionDir::empty(path), None);
+        partition.stream = Mutex::new(Some(bytes));
+        self.scope.partitions.push(partition);
+    }
+}

@@ -1,0 +1,91 @@
+//! What a look came to.
+
+use super::coverage::Coverage;
+use super::{Finding, Severity};
+use std::path::PathBuf;
+
+/// What the look at one partition came to.
+#[derive(Clone, Debug)]
+pub struct PartitionReport {
+    /// Its directory; a log dir when its own files were judged.
+    pub path: PathBuf,
+    /// In the order of segments, files and positions.
+    pub findings: Vec<Finding>,
+    /// What was looked at.
+    pub totals: Totals,
+}
+
+/// What the look at one segment came to.
+#[derive(Clone, Debug)]
+pub struct SegmentReport {
+    /// True when every byte of its `.log` is in a batch that proves itself, but for the unfinished
+    /// or preallocated end of the last segment.
+    pub is_sound: bool,
+}
+
+/// What was looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Partition directories.
+    pub partitions: u64,
+    /// Segments, by their `.log`.
+    pub segments: u64,
+    /// Files of any kind.
+    pub files: u64,
+    /// Batches.
+    pub batches: u64,
+    /// Records; those of wrapper messages only where they were unpacked.
+    pub records: u64,
+    /// Every byte of every `.log`.
+    pub coverage: Coverage,
+}
+
+impl Totals {
+    /// One more `.log`.
+    pub(super) fn add_log(
+        &mut self,
+        coverage: &Coverage,
+        batches: u64,
+        records: u64,
+        is_segment: bool,
+    ) {
+        self.segments += u64::from(is_segment);
+        self.files += 1;
+        self.batches += batches;
+        self.records = self.records.saturating_add(records);
+        self.coverage.add(coverage);
+    }
+
+    /// Both together.
+    pub fn add(&mut self, other: &Self) {
+        self.partitions += other.partitions;
+        self.segments += other.segments;
+        self.files += other.files;
+        self.batches += other.batches;
+        self.records = self.records.saturating_add(other.records);
+        self.coverage.add(&other.coverage);
+    }
+}
+
+/// How many findings of each severity there are, by places.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Errors.
+    pub errors: u64,
+    /// Warnings.
+    pub warnings: u64,
+    /// Notes.
+    pub notes: u64,
+}
+
+impl Counts {
+    /// One more finding.
+    pub fn add(&mut self, finding: &Finding) {
+        let count = match finding.severity() {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+            Severity::Note => &mut self.notes,
+        };
+        *count = count.saturating_add(finding.places);
+    }
+}

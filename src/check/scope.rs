@@ -1,0 +1,96 @@
+//! What is to be judged, and how.
+
+use super::run::Depth;
+use crate::format::Offset;
+use crate::limits::Limits;
+use crate::log::names::{OffsetCheckpoint, PartitionDirSuffix};
+use crate::log::{Access, FileBytes, LogDirContext, PartitionDir, SegmentFiles};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// What is to be judged.
+#[derive(Debug, Default)]
+pub struct Scope {
+    /// Partitions, in the order in which they are reported.
+    pub partitions: Vec<PartitionScope>,
+    /// Log dirs whose own files are judged, behind the partitions.
+    pub log_dirs: Vec<Arc<LogDirContext>>,
+}
+
+/// A partition that is to be judged.
+#[derive(Debug)]
+pub struct PartitionScope {
+    /// What is in its directory.
+    pub dir: PartitionDir,
+    /// The log dir it is in, if it is in one.
+    pub log_dir: Option<Arc<LogDirContext>>,
+    /// When not the whole partition is asked for: the files that are.
+    pub only: Option<BTreeSet<PathBuf>>,
+    /// Bytes that are a `.log` and in no directory, as those of a pipe.
+    pub stream: Mutex<Option<FileBytes>>,
+}
+
+/// How to judge.
+#[derive(Clone, Debug)]
+pub struct VerifyOptions {
+    /// How deep to look.
+    pub depth: Depth,
+    /// How the bytes of logs are come by where no broker is at work.
+    pub access: Access,
+    /// How many threads to use.
+    pub threads: usize,
+    /// The bounds on untrusted input.
+    pub limits: Limits,
+    /// After how long the caller's progress says to stop; only for what is said then.
+    pub max_duration: Option<Duration>,
+    /// Whether to build what the indexes of every segment should be, and with which interval.
+    pub rebuild_with_interval: Option<u64>,
+}
+
+impl PartitionScope {
+    /// A whole partition.
+    #[must_use]
+    pub fn new(dir: PartitionDir, log_dir: Option<Arc<LogDirContext>>) -> Self {
+        Self { dir, log_dir, only: None, stream: Mutex::new(None) }
+    }
+
+    /// True when a broker is known to be at work on it.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.log_dir.as_ref().is_some_and(|log_dir| log_dir.is_live())
+    }
+
+    /// What a checkpoint of the log dir says about this partition. A copy that waits for its
+    /// deletion, or is on its way, is not what the log dir speaks of.
+    #[must_use]
+    pub fn checkpoint(&self, which: OffsetCheckpoint) -> Option<Offset> {
+        let name = self.dir.name.as_ref()?;
+        if matches!(name.suffix, Some(PartitionDirSuffix::Delete | PartitionDirSuffix::Future)) {
+            return None;
+        }
+        self.log_dir.as_ref()?.offset(which, &name.topic_partition)
+    }
+
+    /// True when this segment has to be read for what is asked.
+    pub(super) fn wants_segment(&self, files: &SegmentFiles) -> bool {
+        let Some(only) = &self.only else { return true };
+        let own = [Some(&files.log), files.index.as_ref(), files.time_index.as_ref()];
+        let of_segment = |path: &PathBuf| own.iter().flatten().any(|entry| entry.path == *path);
+        let is_own_segment = |path: &PathBuf| {
+            self.dir.segments.iter().any(|segment| {
+                let files =
+                    [Some(&segment.log), segment.index.as_ref(), segment.time_index.as_ref()];
+                files.iter().flatten().any(|entry| entry.path == *path)
+            })
+        };
+        // Any other file of the partition is judged by all of its segments.
+        only.iter().any(|path| of_segment(path) || !is_own_segment(path))
+    }
+
+    /// True when findings about this file are asked for.
+    pub(super) fn wants_file(&self, path: &std::path::Path) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(path))
+    }
+}
