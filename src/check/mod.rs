@@ -8,6 +8,7 @@ pub mod finding;
 mod findings;
 mod order;
 mod partition;
+pub mod indexes;
 pub mod problem;
 mod records;
 pub mod report;

@@ -1,0 +1,251 @@
+//! The entries of an index file one after another, and what is wrong with them among themselves.
+
+use super::IndexContext;
+use crate::check::problem::{IndexEntry, IndexKind, Problem};
+use crate::check::{FileFindings, Finding};
+use crate::format::offset_index::{OffsetPosition, OffsetSlot};
+use crate::format::sparse_index::Slot;
+use crate::format::time_index::{TimeSlot, TimestampOffset};
+use crate::format::{Offset, Position};
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// What sets the two kinds apart.
+pub(super) trait Kind: Slot {
+    const KIND: IndexKind;
+
+    fn index_entry(entry: Self::Entry) -> IndexEntry;
+
+    /// What entries are merged with the log by: the position of the one, the offset of the other.
+    fn place(entry: &IndexEntry) -> i64;
+
+    /// True when `entry` may follow `previous`.
+    fn may_follow(entry: &IndexEntry, previous: &IndexEntry) -> bool;
+}
+
+impl Kind for OffsetSlot {
+    const KIND: IndexKind = IndexKind::Offset;
+
+    fn index_entry(entry: OffsetPosition) -> IndexEntry {
+        let OffsetPosition { index, offset, position } = entry;
+        IndexEntry { number: index as u64, key: position.into(), offset }
+    }
+
+    fn place(entry: &IndexEntry) -> i64 {
+        entry.key
+    }
+
+    fn may_follow(entry: &IndexEntry, previous: &IndexEntry) -> bool {
+        entry.key > previous.key && entry.offset > previous.offset
+    }
+}
+
+impl Kind for TimeSlot {
+    const KIND: IndexKind = IndexKind::Time;
+
+    fn index_entry(entry: TimestampOffset) -> IndexEntry {
+        let TimestampOffset { index, timestamp, offset } = entry;
+        IndexEntry { number: index as u64, key: timestamp, offset }
+    }
+
+    fn place(entry: &IndexEntry) -> i64 {
+        entry.offset.0
+    }
+
+    fn may_follow(entry: &IndexEntry, previous: &IndexEntry) -> bool {
+        entry.key > previous.key && entry.offset >= previous.offset
+    }
+}
+
+/// An index file on its way through the log.
+#[derive(Debug)]
+pub(super) struct Entries<B, S> {
+    bytes: B,
+    pub(super) context: IndexContext,
+    pub(super) findings: FileFindings,
+    /// Up to and with the last slot that is in use. Slots of zeros among them are no entries.
+    slots: usize,
+    /// How many of them are not zeros.
+    in_use: u64,
+    /// The slot that is looked at next.
+    next_slot: usize,
+    /// The entry that is judged next.
+    next: Option<IndexEntry>,
+    slot: PhantomData<S>,
+}
+
+impl<B: AsRef<[u8]>, S: Kind> Entries<B, S> {
+    /// Takes the bytes of a whole file, and judges its entries among themselves.
+    pub(super) fn new(context: IndexContext, bytes: B) -> Self {
+        let slots = slots_in_use::<S>(bytes.as_ref());
+        let findings = FileFindings::new(Arc::clone(&context.file));
+        let (in_use, next_slot, next) = (0, 0, None);
+        let mut entries =
+            Self { bytes, context, findings, slots, in_use, next_slot, next, slot: PhantomData };
+        entries.judge_length();
+        entries.judge_order();
+        entries.advance();
+        entries
+    }
+
+    /// The entry that is judged next.
+    pub(super) fn next(&self) -> Option<IndexEntry> {
+        self.next
+    }
+
+    /// How many entries there are.
+    pub(super) fn count(&self) -> u64 {
+        self.in_use
+    }
+
+    /// The last entry of the file.
+    pub(super) fn last(&self) -> Option<IndexEntry> {
+        self.entry(self.slots.checked_sub(1)?)
+    }
+
+    /// Goes on to the next entry that can be judged against the log. One that lies further on than
+    /// the entry behind it does not count where the entries around it agree: it would keep all
+    /// that follow waiting.
+    pub(super) fn advance(&mut self) {
+        let before = self.next.as_ref().map(S::place);
+        self.next = None;
+        while self.next_slot < self.slots {
+            let slot = self.next_slot;
+            self.next_slot += 1;
+            if self.is_gap(slot) {
+                continue;
+            }
+            let Some(entry) = self.entry(slot) else { return };
+            let behind = (slot + 1..self.slots).find(|&slot| !self.is_gap(slot));
+            let behind = behind.and_then(|slot| self.entry(slot)).as_ref().map(S::place);
+            let is_too_far = behind.is_some_and(|behind| {
+                S::place(&entry) > behind && before.is_none_or(|before| before <= behind)
+            });
+            if !is_too_far {
+                self.next = Some(entry);
+                return;
+            }
+        }
+    }
+
+    /// Every entry that is not above the end of the log, once that is known.
+    pub(super) fn judge_end(&mut self, log_end: Offset, is_beyond: impl Fn(&IndexEntry) -> bool) {
+        for slot in 0..self.slots {
+            let Some(entry) = self.entry(slot).filter(|_| !self.is_gap(slot)) else { continue };
+            if entry.offset >= log_end && is_beyond(&entry) && !self.is_being_written(&entry) {
+                self.add(&entry, Problem::IndexStale { index: S::KIND, entry, log_end });
+            }
+        }
+    }
+
+    /// A finding about one entry.
+    pub(super) fn add(&mut self, entry: &IndexEntry, problem: Problem) {
+        let range = self.range(entry);
+        self.findings.add(range, Some((entry.offset, entry.offset)), problem);
+    }
+
+    /// A finding about one entry, more of which is known.
+    pub(super) fn add_with(&mut self, entry: &IndexEntry, problem: Problem, more: Affected) {
+        let finding = Finding::new(Arc::clone(&self.context.file), self.range(entry), problem);
+        let mut finding = finding.at_offsets(Some(more.offsets));
+        finding.timestamps = more.timestamps;
+        self.findings.add_finding(finding);
+    }
+
+    /// True for the last entry of an index that a broker is writing: half of it may be missing.
+    pub(super) fn is_being_written(&self, entry: &IndexEntry) -> bool {
+        self.is_growing() && entry.number + 1 == self.slots as u64
+    }
+
+    /// True when a broker may be writing the index.
+    pub(super) fn is_growing(&self) -> bool {
+        self.context.is_live && !self.context.is_sealed
+    }
+
+    /// All bytes of the file.
+    pub(super) fn whole(&self) -> Range<Position> {
+        Position(0)..Position(self.bytes.as_ref().len() as u64)
+    }
+
+    /// The bytes of one entry.
+    pub(super) fn range(&self, entry: &IndexEntry) -> Range<Position> {
+        let size = size_of::<S>() as u64;
+        let start = Position(entry.number.saturating_mul(size));
+        start..start.plus(size)
+    }
+
+    fn slot(&self, slot: usize) -> Option<S> {
+        let bytes = self.bytes.as_ref().get(slot.checked_mul(size_of::<S>())?..)?;
+        S::read_from_prefix(bytes).ok().map(|(slot, _)| slot)
+    }
+
+    fn entry(&self, slot: usize) -> Option<IndexEntry> {
+        let entry = self.slot(slot)?.entry(self.context.base_offset, slot);
+        Some(S::index_entry(entry))
+    }
+
+    /// True for a slot of zeros that is no entry. Only the first may be one.
+    fn is_gap(&self, slot: usize) -> bool {
+        slot > 0 && self.slot(slot).is_none_or(|slot| slot.is_zero())
+    }
+
+    fn judge_length(&mut self) {
+        let size = size_of::<S>();
+        let length = self.bytes.as_ref().len();
+        let whole = length - length % size;
+        let at = |position: usize| Position(position as u64);
+        if self.slots * size < whole {
+            let sealed = self.context.is_sealed;
+            let problem = Problem::IndexZeroTail { index: S::KIND, sealed };
+            self.findings.add(at(self.slots * size)..at(whole), None, problem);
+        }
+        if whole < length {
+            let bytes_left = (length - whole) as u64;
+            let problem = Problem::IndexLength { index: S::KIND, bytes_left };
+            self.findings.add(at(whole)..at(length), None, problem);
+        }
+    }
+
+    /// Entries rise. A run of zeros among them is one finding.
+    fn judge_order(&mut self) {
+        let mut previous: Option<IndexEntry> = None;
+        let mut slot = 0;
+        while let Some(entry) = self.entry(slot).filter(|_| slot < self.slots) {
+            let first = slot;
+            let is_gap = self.is_gap(first);
+            slot += 1;
+            while is_gap && slot < self.slots && self.is_gap(slot) {
+                slot += 1;
+            }
+            let follows = |previous: &IndexEntry| !is_gap && S::may_follow(&entry, previous);
+            if let Some(previous) = previous.filter(|previous| !follows(previous))
+                && !self.is_being_written(&entry)
+            {
+                let start = self.range(&entry).start;
+                let range = start..start.plus(((slot - first) * size_of::<S>()) as u64);
+                let problem = Problem::IndexOrder { index: S::KIND, entry, previous };
+                self.findings.add(range, Some((entry.offset, entry.offset)), problem);
+            }
+            if !is_gap {
+                self.in_use += 1;
+                previous = Some(entry);
+            }
+        }
+    }
+}
+
+/// What a finding affects beside the bytes of its entry.
+pub(super) struct Affected {
+    pub(super) offsets: (Offset, Offset),
+    pub(super) timestamps: Option<(i64, i64)>,
+}
+
+/// How many slots there are up to the last that is not zeros. One slot of zeros alone may be an
+/// entry.
+fn slots_in_use<S: Slot>(bytes: &[u8]) -> usize {
+    let slots = bytes.chunks_exact(size_of::<S>());
+    let only = slots.len() == 1 && S::ZEROS_MAY_BE_AN_ENTRY;
+    let in_use = |slot: &[u8]| only || slot.iter().any(|&byte| byte != 0);
+    slots.enumerate().rev().find(|(_, slot)| in_use(slot)).map_or(0, |(last, _)| last + 1)
+}
