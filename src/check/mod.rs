@@ -1,6 +1,7 @@
 //! Judges: what the views describe becomes findings. Never writes.
 
 pub mod batches;
+pub mod broker;
 mod catalogue;
 pub mod coverage;
 mod damage;

@@ -162,10 +162,11 @@ impl Problem {
                 "there is no .index: lookups scan, and a broker rebuilds it when it starts"
                     .to_owned()
             }
-            Self::IndexMissing { index } => format!(
-                "there is no {}: a broker makes an empty one when it starts and does not fill it",
-                index.name()
-            ),
+            Self::IndexMissing { index: IndexKind::Time } => {
+                "there is no .timeindex: searches by time read the segment from its beginning"
+                    .to_owned()
+            }
+            Self::IndexMissing { index } => format!("there is no {}", index.name()),
             Self::TxnIndexMissing { producer_id, first_offset, last_offset } => format!(
                 "producer {producer_id}'s transaction from {first_offset} on was aborted at \
                  {last_offset}, which the .txnindex does not say: consumers see its records"
