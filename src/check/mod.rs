@@ -5,6 +5,7 @@ pub mod broker;
 mod catalogue;
 pub mod coverage;
 mod damage;
+pub mod directory;
 pub mod finding;
 mod findings;
 mod order;

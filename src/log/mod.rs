@@ -16,6 +16,7 @@
 
 mod cutter;
 pub mod damage;
+mod entry;
 pub mod feed;
 pub mod file_bytes;
 pub mod log_dir;
@@ -29,7 +30,8 @@ mod stream;
 pub mod summary;
 mod window;
 
-pub use file_bytes::{Access, FileBytes, read_small};
+pub use entry::EntryKind;
+pub use file_bytes::{Access, FileBytes, open_regular, read_small};
 pub use log_dir::{LogDir, find};
 pub use log_dir_context::LogDirContext;
 pub use lookup::{OpenPartition, Workspace};
