@@ -50,7 +50,8 @@
 //!
 //! A new file kind: a view in `format`, its name in `log/names.rs`, its rows in `bin/seg/row.rs`
 //! and `bin/seg/dump/small.rs`. A new output field: `bin/seg/row.rs`, which holds all output names.
-//! A new problem: a variant in `check/finding.rs`. A new command: one file in `bin/seg`.
+//! A new problem: a variant in `check/problem.rs`,
+//! its page in `check/explain/pages`. A new command: one file in `bin/seg`.
 
 pub mod check;
 pub mod error;

@@ -6,6 +6,7 @@ mod catalogue;
 pub mod coverage;
 mod damage;
 pub mod directory;
+pub mod explain;
 pub mod finding;
 mod findings;
 mod order;

@@ -3,6 +3,7 @@
 use crate::select::{OffsetRange, TimeRange};
 use crate::values::ValueStyle;
 use crate::{completions, dump, lookup, ls, verify};
+use crate::{completions, dump, explain, lookup, ls};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use segkit::limits::Limits;
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ look everywhere (I/O error, a limit was hit); 3 both; 64 the command line makes 
 /// The groups in which `seg --help` shows the commands.
 const GROUPS: [(&str, &[&str]); 3] =
     [("Inspect", &["ls", "dump", "lookup"]), ("Check", &["verify"]), ("Shell", &["completions"])];
+    [("Inspect", &["ls", "dump", "lookup"]), ("Check", &["explain"]), ("Shell", &["completions"])];
 
 impl Cli {
     /// The command line as clap has it, with the commands in their groups.
@@ -65,6 +67,8 @@ pub enum Command {
     Lookup(lookup::Args),
     /// Judge every file and every byte: is it sound?
     Verify(verify::Args),
+    /// Say what a finding means, how it arises, what a broker does with it, and what to do
+    Explain(explain::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -244,6 +248,7 @@ impl Command {
             Self::Lookup(args) => Some(&args.common),
             Self::Verify(args) => Some(&args.common),
             Self::Completions(_) => None,
+            Self::Explain(_) | Self::Completions(_) => None,
         }
     }
 }

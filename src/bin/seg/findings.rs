@@ -49,7 +49,7 @@ pub fn answer(finding: &Finding, as_json: bool, out: &mut Output) -> io::Result<
 }
 
 /// Two or three lines for people.
-fn text(finding: &Finding, color: bool) -> String {
+pub fn text(finding: &Finding, color: bool) -> String {
     let problem = &finding.problem;
     let file = terminal_text(&finding.file.to_string_lossy());
     let severity = problem.severity();

@@ -3,6 +3,7 @@
 mod cli;
 mod completions;
 mod dump;
+mod explain;
 mod findings;
 mod input;
 mod kafka_text;
@@ -57,6 +58,7 @@ fn run(command: &Command, out: &mut Output) -> anyhow::Result<Outcome> {
         Command::Dump(args) => dump::run(args, out),
         Command::Lookup(args) => lookup::run(args, out),
         Command::Verify(args) => verify::run(args, out),
+        Command::Explain(args) => explain::run(args, out),
         Command::Completions(args) => completions::run(args, out),
     }
 }

@@ -4,6 +4,7 @@
 //! names, and the record path writes straight into the output buffer.
 
 mod entry;
+mod explanation;
 mod finding;
 mod listing;
 mod names;
@@ -11,6 +12,8 @@ mod place;
 
 pub use entry::*;
 pub use finding::{finding, summary};
+pub use explanation::explanation;
+pub use finding::finding;
 pub use listing::{PartitionFacts, SegmentFacts, partition, segment};
 pub use place::{HitPlace, hit, hit_text, miss};
 

@@ -1,0 +1,172 @@
+//! `seg explain`: what the code of a finding means, what a broker does, what to do.
+
+use crate::cli::{EXIT_STATUS, Format};
+use crate::findings;
+use crate::output::{Outcome, Output};
+use crate::render::{JsonLines, Sink};
+use crate::row;
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::error::ErrorKind;
+use segkit::check::explain::{self, GROUPS, Page, Part};
+use std::ffi::OsStr;
+
+const EXAMPLES: &str = "\
+Examples:
+  seg explain batch-crc              the page of a code
+  seg explain                        all codes, how bad they are, and a line about each
+  seg explain --format json index-missing time-index-missing | jq -r .next
+";
+
+/// Columns of a page.
+const WIDTH: usize = 80;
+/// Columns in front of a page's text.
+const MARGIN: usize = 17;
+
+/// The arguments of `seg explain`.
+#[derive(clap::Args)]
+#[command(after_help = EXIT_STATUS, after_long_help = format!("{EXAMPLES}\n{EXIT_STATUS}"))]
+pub struct Args {
+    /// Codes of findings; without one, all are listed
+    #[arg(value_name = "CODE", value_parser = CodeParser, hide_possible_values = true)]
+    codes: Vec<Page>,
+    /// The form of the answer
+    #[arg(long, value_enum, value_name = "FORM", default_value = "text")]
+    format: Format,
+}
+
+/// Prints pages, or the list of all.
+pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
+    match (args.format, args.codes.is_empty()) {
+        (Format::Text, true) => out.write(list().as_bytes())?,
+        (Format::Text, false) => {
+            let pages: Vec<String> = args.codes.iter().map(page).collect();
+            out.write(pages.join("\n").as_bytes())?;
+        }
+        (Format::Json, true) => json(explain::pages(), out)?,
+        (Format::Json, false) => json(args.codes.iter().copied(), out)?,
+    }
+    Ok(Outcome::default())
+}
+
+fn json(pages: impl Iterator<Item = Page>, out: &mut Output) -> std::io::Result<()> {
+    let mut sink = JsonLines::default();
+    for page in pages {
+        row::explanation(&mut sink, &page, &example(&page));
+    }
+    out.write(sink.buffer())
+}
+
+/// A finding of this code as `seg` prints it.
+fn example(page: &Page) -> String {
+    explain::example(page.code).map(|finding| findings::text(&finding, false)).unwrap_or_default()
+}
+
+/// Every code with its severities and its title, in groups.
+fn list() -> String {
+    let codes = explain::pages().map(|page| page.code.len());
+    let width = codes.max().unwrap_or_default();
+    let mut text = String::new();
+    for group in GROUPS {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&format!("{}\n", group.title));
+        for page in group.pages() {
+            let title = page.part(Part::Title).unwrap_or_default();
+            text.push_str(&format!("  {:width$}  {:13}  {title}\n", page.code, page.severities()));
+        }
+    }
+    text
+}
+
+/// A page, with its labels in a column of their own.
+fn page(page: &Page) -> String {
+    let mut text = format!("{}: {}\n\n", page.code, page.part(Part::Title).unwrap_or_default());
+    for part in Part::ALL.into_iter().skip(1) {
+        let Some(words) = page.part(part) else { continue };
+        for (number, line) in wrapped(&words, WIDTH - MARGIN).iter().enumerate() {
+            let label = if number == 0 { part.label() } else { "" };
+            text.push_str(&format!("  {label:w$}{line}\n", w = MARGIN - 2));
+        }
+    }
+    text.push_str("  example\n");
+    for line in example(page).lines() {
+        text.push_str(&format!("    {line}\n"));
+    }
+    text
+}
+
+/// Words in lines of at most `width` columns; a longer word has a line of its own.
+fn wrapped(words: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// Takes a code for its page, and offers all codes to shells.
+#[derive(Clone)]
+struct CodeParser;
+
+impl TypedValueParser for CodeParser {
+    type Value = Page;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Page, clap::Error> {
+        let code = value.to_string_lossy();
+        explain::page(&code).ok_or_else(|| {
+            let shown: String = code.chars().take(WIDTH).flat_map(char::escape_default).collect();
+            let nearest = explain::nearest(&code).join(", ");
+            let message = format!("no finding has the code '{shown}'; the nearest: {nearest}\n");
+            clap::Error::raw(ErrorKind::InvalidValue, message).with_cmd(command)
+        })
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let value = |page: Page| {
+            PossibleValue::new(page.code).help(page.part(Part::Title).unwrap_or_default())
+        };
+        Some(Box::new(explain::pages().map(value)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_fit_a_terminal_and_a_look() {
+        for found in explain::pages() {
+            let text = page(&found);
+            let lines: Vec<&str> = text.lines().collect();
+            assert!((8..=30).contains(&lines.len()), "{}: {} lines", found.code, lines.len());
+            let example = lines.iter().position(|line| *line == "  example").unwrap();
+            for line in &lines[..example] {
+                assert!(line.chars().count() <= WIDTH, "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_kept_in_their_order() {
+        let text = "one two three a-word-that-is-longer-than-a-line four";
+        for width in [1, 7, 8, 13, 200] {
+            let lines = wrapped(text, width);
+            assert_eq!(lines.join(" "), text);
+            for line in lines {
+                assert!(line.len() <= width || !line.contains(' '), "{line}");
+            }
+        }
+    }
+}
