@@ -291,7 +291,9 @@ fn about_order(finding: &Finding, place: &Place) -> Option<String> {
 /// Indexes: a start that reads a segment writes them anew, any other takes them as they are.
 fn about_derived(problem: &Problem, place: &Place) -> Option<String> {
     let index = match *problem {
-        Problem::IndexMissing { index: IndexKind::Time } => return Some(time_index_missing(place)),
+        Problem::IndexMissing { index: IndexKind::Time, .. } => {
+            return Some(time_index_missing(place));
+        }
         Problem::TxnIndexMissing { .. } => {
             let does = "reads this segment and adds the entry";
             return Some(match place.is_trusted() {
@@ -520,7 +522,7 @@ mod tests {
             "a broker that starts does not check it, and uses it as it is"
         );
         assert!(said(stale, 100, ALONE).ends_with("which is unknown"));
-        let missing = Problem::IndexMissing { index: IndexKind::Time };
+        let missing = Problem::IndexMissing { index: IndexKind::Time, is_usual: false };
         assert_eq!(said(missing.clone(), 100, KILLED), killed);
         assert!(said(missing.clone(), 0, KILLED).contains("makes an empty one"));
         assert!(said(missing.clone(), 200, CLEAN).contains("makes an empty one"));

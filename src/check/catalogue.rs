@@ -154,7 +154,7 @@ impl Problem {
 
     fn code_outside_the_log(&self) -> &'static str {
         match self {
-            Self::IndexMissing { index } => {
+            Self::IndexMissing { index, .. } => {
                 index.code("index-missing", "time-index-missing", "txn-index-missing")
             }
             Self::TxnIndexMissing { .. } => "txn-index-missing",
@@ -215,6 +215,7 @@ impl Problem {
             | Self::OffsetGap { compacted: true, .. }
             | Self::SequenceGap { .. }
             | Self::SequenceRepeats { .. }
+            | Self::IndexMissing { is_usual: true, .. }
             | Self::IndexZeroTail { sealed: false, .. }
             | Self::IndexCoarse { .. }
             | Self::IndexSparse { .. }
@@ -236,7 +237,7 @@ impl Problem {
             | Self::MaxTimestamp { .. }
             | Self::ProducerFields { .. }
             | Self::OffsetGap { compacted: false, .. }
-            | Self::IndexMissing { .. }
+            | Self::IndexMissing { is_usual: false, .. }
             | Self::IndexLength { .. }
             | Self::IndexZeroTail { sealed: true, .. }
             | Self::TimeIndexLast { .. }

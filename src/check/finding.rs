@@ -2,6 +2,7 @@
 
 use super::catalogue::Severity;
 use super::problem::Problem;
+use super::remedy;
 use crate::format::{Offset, Position};
 use std::ops::Range;
 use std::path::Path;
@@ -33,7 +34,7 @@ impl Finding {
     /// A finding in one place, about which nothing else is known yet.
     #[must_use]
     pub fn new(file: Arc<Path>, range: Range<Position>, problem: Problem) -> Self {
-        let next = problem.next();
+        let next = remedy::next(&problem, &file);
         let (offsets, timestamps, broker) = (None, None, None);
         Self { file, range, offsets, timestamps, problem, places: 1, broker, next }
     }

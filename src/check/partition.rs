@@ -1,18 +1,17 @@
 //! One partition, joined: the facts of its runs in their order, against each other and against the
 //! derived files.
 
-use super::coverage::{Account, Class};
+use super::broker::{self, BrokerView, SegmentView};
+use super::directory::partition_findings;
+use super::log_join::{EndedLog, LogJoin};
 use super::order::Order;
-use super::problem::IndexKind;
 use super::report::{PartitionReport, SegmentReport, Totals};
-use super::run::{Depth, Fact, OpenLog, Walked};
+use super::run::{Fact, OpenLog, Walked};
 use super::scope::{PartitionScope, VerifyOptions};
 use super::{FileFindings, Finding, Problem};
 use crate::error::Error;
 use crate::format::Position;
-use crate::format::batch::PREFIX_BYTES;
-use crate::format::replay::BatchFacts;
-use crate::log::feed::LogFile;
+use crate::log::SegmentFiles;
 use crate::log::names::{FileKind, FileName, OffsetCheckpoint};
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -28,26 +27,22 @@ pub(super) struct Join<'s> {
     log: Option<LogJoin>,
     findings: Vec<FileFindings>,
     totals: Totals,
+    /// Where the segments end, as far as it is known.
+    segments: Vec<SegmentView>,
     /// False once a segment, or a part of one, was not read.
     is_complete: bool,
-}
-
-/// Joins the runs of one `.log`.
-struct LogJoin {
-    file: Arc<OpenLog>,
-    account: Account,
-    findings: FileFindings,
-    batches: u64,
-    records: u64,
-    /// Where the zeros or the unfinished batch begin that the file ends in.
-    tail: Option<Position>,
-    is_damaged: bool,
 }
 
 impl<'s> Join<'s> {
     /// Begins a partition.
     pub(super) fn new(scope: &'s PartitionScope, options: &'s VerifyOptions) -> Self {
         let is_cleaned = scope.checkpoint(OffsetCheckpoint::Cleaner).is_some();
+        let segments = &scope.dir.segments;
+        let view = |(number, files): (usize, &SegmentFiles)| SegmentView {
+            base_offset: files.base_offset,
+            next_offset: segments.get(number + 1).unwrap_or(files).base_offset,
+            has_index: files.index.is_some(),
+        };
         Self {
             scope,
             options,
@@ -55,6 +50,7 @@ impl<'s> Join<'s> {
             log: None,
             findings: Vec::new(),
             totals: Totals { partitions: 1, ..Totals::default() },
+            segments: segments.iter().enumerate().map(view).collect(),
             is_complete: true,
         }
     }
@@ -67,25 +63,23 @@ impl<'s> Join<'s> {
             ended = self.end_log();
             self.begin_log(&walked.run.file);
         }
-        let depth = self.options.depth;
         let Some(log) = &mut self.log else { return ended };
         log.findings.append(walked.findings);
-        log.records = log.records.saturating_add(walked.records);
+        log.add_records(walked.records);
         for fact in &walked.facts {
             match fact {
                 Fact::Batch(batch) => {
-                    log.batch(batch, depth);
+                    log.batch(batch, self.options.depth);
                     self.order.batch(batch, &mut log.findings);
                 }
-                Fact::Damage { range, class, offsets } => {
-                    log.damage(range.clone(), *class);
+                Fact::Damage { offsets, .. } => {
+                    log.other(fact);
                     self.order.damaged(*offsets);
                 }
             }
         }
         if let Some(error) = &walked.error {
-            let why = error.reason();
-            self.leave_unread(Problem::UnreadableRange { why });
+            self.leave_unread(Problem::UnreadableRange { why: error.reason() });
         }
         ended
     }
@@ -115,12 +109,8 @@ impl<'s> Join<'s> {
     }
 
     fn leave_unread(&mut self, problem: Problem) {
-        let Some(log) = &mut self.log else { return };
-        let (from, to) = (log.account.position(), Position(log.file.bytes().len()));
-        if from < to && !log.file.bytes().is_stream() {
+        if self.log.as_mut().is_some_and(|log| log.leave(problem)) {
             self.is_complete = false;
-            log.account.other(from..to, Class::Unread);
-            log.findings.add(from..to, None, problem);
             self.order.unread();
         }
     }
@@ -137,15 +127,7 @@ impl<'s> Join<'s> {
             self.end_order();
         }
         self.order.segment(Arc::clone(&file.context.file), file.bounds);
-        self.log = Some(LogJoin {
-            file: Arc::clone(file),
-            account: Account::default(),
-            findings: FileFindings::new(Arc::clone(&file.context.file)),
-            batches: 0,
-            records: 0,
-            tail: None,
-            is_damaged: false,
-        });
+        self.log = Some(LogJoin::new(file, self.options));
     }
 
     fn end_order(&mut self) {
@@ -155,37 +137,21 @@ impl<'s> Join<'s> {
 
     fn end_log(&mut self) -> Option<SegmentReport> {
         let log = self.log.take()?;
-        let file = Arc::clone(&log.file);
-        let is_sealed = file.context.is_sealed;
-        let mut findings = log.findings;
-        let length = match file.bytes.is_stream() {
-            true => log.account.position().0,
-            false => file.bytes.len(),
-        };
-        if log.batches == 0 && length == 0 && file.segment.is_some() {
-            findings.add(Position(0)..Position(0), None, Problem::SegmentEmpty);
-            if is_sealed {
-                self.order.empty_sealed_segment();
-            }
+        if log.is_empty() && log.file.context.is_sealed {
+            self.order.empty_sealed_segment();
         }
-        let coverage = log.account.close(length);
-        self.totals.add_log(&coverage, log.batches, log.records, file.segment.is_some());
-        self.findings.push(findings);
-        let segment = file.segment.and_then(|index| self.scope.dir.segments.get(index))?;
-        for (kind, derived) in
-            [(IndexKind::Offset, &file.index), (IndexKind::Time, &file.time_index)]
-        {
-            if let Some(problem) = derived.problem(Problem::IndexMissing { index: kind }) {
-                let kind = match kind {
-                    IndexKind::Offset => FileKind::OffsetIndex,
-                    _ => FileKind::TimeIndex,
-                };
-                let name = FileName::of_segment(segment.base_offset, kind).to_string();
-                let path = self.scope.dir.path().join(name);
-                self.add(&path, Position(0)..Position(0), problem);
-            }
+        let is_segment = log.file.segment.is_some();
+        if let Some(segment) = log.file.segment.and_then(|index| self.segments.get_mut(index)) {
+            segment.next_offset = self.order.log_end().unwrap_or(segment.base_offset);
         }
-        Some(SegmentReport { is_sound: !log.is_damaged && coverage.unread == 0 })
+        let EndedLog { coverage, batches, records, findings, mut report } = log.end();
+        self.totals.add_log(&coverage, batches, records, is_segment);
+        if let Some(report) = &mut report {
+            let rows = findings.iter().cloned().flat_map(FileFindings::into_rows);
+            report.findings = rows.collect();
+        }
+        self.findings.extend(findings);
+        report
     }
 
     /// Ends the partition.
@@ -194,7 +160,14 @@ impl<'s> Join<'s> {
         self.end_order();
         let mut findings: Vec<Finding> =
             self.findings.into_iter().flat_map(FileFindings::into_rows).collect();
+        findings.extend(partition_findings(&self.scope.dir, self.scope.is_live()));
         findings.retain(|finding| self.scope.wants_file(&finding.file));
+        let log_dir = self.scope.log_dir.as_deref();
+        let name = self.scope.dir.name.as_ref().map(|name| &name.topic_partition);
+        let view = BrokerView::new(log_dir, name, &self.segments);
+        for finding in &mut findings {
+            finding.broker = broker::sentence(finding, &view);
+        }
         if findings.len() > 1 {
             let ranks = FileRanks::of(self.scope);
             let place = |f: &Finding| (ranks.of_file(&f.file), f.range.start);
@@ -202,27 +175,6 @@ impl<'s> Join<'s> {
         }
         let path = self.scope.dir.path().to_owned();
         (ended, PartitionReport { path, findings, totals: self.totals })
-    }
-}
-
-impl LogJoin {
-    fn batch(&mut self, batch: &BatchFacts, depth: Depth) {
-        let range = batch.position..batch.end();
-        self.batches += 1;
-        self.tail = None;
-        match depth {
-            Depth::Headers => {
-                let header = if batch.magic == 2 { 61 } else { PREFIX_BYTES as u64 };
-                self.account.header(range, header);
-            }
-            Depth::Checksums | Depth::Records => self.account.proved(range),
-        }
-    }
-
-    fn damage(&mut self, range: Range<Position>, class: Class) {
-        self.is_damaged |= class == Class::Damaged || self.file.context.is_sealed;
-        self.tail = (class == Class::Tail).then_some(range.start);
-        self.account.other(range, class);
     }
 }
 

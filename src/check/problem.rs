@@ -228,6 +228,9 @@ pub enum Problem {
     IndexMissing {
         /// Which kind.
         index: IndexKind,
+        /// True in the last segment as long as nothing is due to be put in it: files come with
+        /// their first entry.
+        is_usual: bool,
     },
     /// An abort marker whose transaction has no entry in the transaction index.
     TxnIndexMissing {

@@ -2,7 +2,10 @@
 
 use super::coverage::Coverage;
 use super::{Finding, Severity};
-use std::path::PathBuf;
+use crate::format::Offset;
+use crate::format::replay::RebuiltIndexes;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What the look at one partition came to.
 #[derive(Clone, Debug)]
@@ -18,9 +21,23 @@ pub struct PartitionReport {
 /// What the look at one segment came to.
 #[derive(Clone, Debug)]
 pub struct SegmentReport {
+    /// Its `.log`.
+    pub log: Arc<Path>,
+    /// The offset in its name.
+    pub base_offset: Offset,
     /// True when every byte of its `.log` is in a batch that proves itself, but for the unfinished
     /// or preallocated end of the last segment.
     pub is_sound: bool,
+    /// True when a later segment follows.
+    pub is_sealed: bool,
+    /// What its indexes should be, where that was asked for.
+    pub rebuilt: Option<RebuiltIndexes>,
+    /// The bytes of its `.index`, if there is one.
+    pub index: Option<Arc<[u8]>>,
+    /// The bytes of its `.timeindex`, if there is one.
+    pub time_index: Option<Arc<[u8]>>,
+    /// What is wrong with the `.log` and both indexes.
+    pub findings: Vec<Finding>,
 }
 
 /// What was looked at.

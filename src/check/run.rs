@@ -1,11 +1,11 @@
 //! One run of a `.log`, judged by itself: findings about single batches, and the facts that its
 //! neighbours need. Runs are judged at the same time and know nothing of each other.
 
+use super::FileFindings;
 use super::batches::{LogContext, judge_header};
 use super::coverage::Class;
 use super::damage::damage_finding;
 use super::records::judge_records;
-use super::{FileFindings, Problem};
 use crate::error::Error;
 use crate::format::replay::BatchFacts;
 use crate::format::{Batch, Batches, Offset, Position, Scratch};
@@ -14,6 +14,7 @@ use crate::log::FileBytes;
 use crate::log::feed::{LogFile, Run, WalkEnd};
 use crate::log::runs::{Bounds, Damage, DamageKind, Piece, Scanner};
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 /// How deep a look goes.
@@ -48,8 +49,8 @@ pub(super) enum Derived {
     /// There is none.
     #[default]
     Missing,
-    /// Its bytes.
-    Bytes(Arc<[u8]>),
+    /// Its path and its bytes.
+    Bytes(Arc<Path>, Arc<[u8]>),
     /// It cannot be read.
     Failed(Error),
 }
@@ -191,20 +192,11 @@ impl Judge<'_> {
 }
 
 impl Derived {
-    /// Its bytes, if there are any to be had.
-    pub(super) fn bytes(&self) -> Option<&Arc<[u8]>> {
+    /// Its path and its bytes, if there are any to be had.
+    pub(super) fn bytes(&self) -> Option<(&Arc<Path>, &Arc<[u8]>)> {
         match self {
-            Self::Bytes(bytes) => Some(bytes),
+            Self::Bytes(path, bytes) => Some((path, bytes)),
             Self::Missing | Self::Failed(_) => None,
-        }
-    }
-
-    /// Why it cannot be judged: it is not there, or it cannot be read.
-    pub(super) fn problem(&self, missing: Problem) -> Option<Problem> {
-        match self {
-            Self::Bytes(_) => None,
-            Self::Missing => Some(missing),
-            Self::Failed(error) => Some(Problem::NotReadable { why: error.reason() }),
         }
     }
 }

@@ -1,26 +1,11 @@
 //! One sentence for every problem, and what to do next.
 
-use super::catalogue::Severity;
 use super::problem::{
     FlippedAt, IndexEntry, IndexKind, Problem, TextKind, TimestampSeems, TxnIndexField,
 };
 use crate::format::Offset;
 
 impl Problem {
-    /// What to do next, where there is something, without knowing where the problem is.
-    #[must_use]
-    pub fn next(&self) -> Option<String> {
-        let next = match self {
-            Self::Limit { limit: "duration", .. } => "run again with a longer --max-duration",
-            Self::Limit { .. } => "run again with a higher --max-..., if memory allows",
-            _ if self.severity() == Severity::Error => {
-                "if there is another replica, re-replicate; keep this copy until then"
-            }
-            _ => return None,
-        };
-        Some(next.to_owned())
-    }
-
     /// One sentence for people.
     #[must_use]
     pub fn message(&self) -> String {
@@ -158,15 +143,18 @@ impl Problem {
 
     fn about_indexes(&self) -> Option<String> {
         Some(match self {
-            Self::IndexMissing { index: IndexKind::Offset } => {
+            Self::IndexMissing { index, is_usual: true } => {
+                format!("there is no {} yet: there was nothing to put in it", index.name())
+            }
+            Self::IndexMissing { index: IndexKind::Offset, .. } => {
                 "there is no .index: lookups scan, and a broker rebuilds it when it starts"
                     .to_owned()
             }
-            Self::IndexMissing { index: IndexKind::Time } => {
+            Self::IndexMissing { index: IndexKind::Time, .. } => {
                 "there is no .timeindex: searches by time read the segment from its beginning"
                     .to_owned()
             }
-            Self::IndexMissing { index } => format!("there is no {}", index.name()),
+            Self::IndexMissing { index, .. } => format!("there is no {}", index.name()),
             Self::TxnIndexMissing { producer_id, first_offset, last_offset } => format!(
                 "producer {producer_id}'s transaction from {first_offset} on was aborted at \
                  {last_offset}, which the .txnindex does not say: consumers see its records"

@@ -227,7 +227,7 @@ impl<'a> Look<'a> {
         };
         let base = log.bounds.segment_base.unwrap_or_default();
         let hops = self.options.depth > Depth::Headers;
-        let view = index.bytes().map(|bytes| OffsetIndex::new(bytes, base));
+        let view = index.bytes().map(|(_, bytes)| OffsetIndex::new(bytes, base));
         let cutter = Cutter::by_index(&view.unwrap_or_else(|| OffsetIndex::new(&[], base)), hops);
         let (partition, segment, bounds) = (log.partition, log.segment, log.bounds);
         let file = OpenLog { partition, segment, bytes, context, bounds, index, time_index };
@@ -301,7 +301,10 @@ impl<'a> Look<'a> {
 fn read_derived(entry: &FileEntry) -> Derived {
     let read = FileBytes::open_owned(&entry.path, INDEX_BYTES);
     match read {
-        Ok(bytes) => Derived::Bytes(bytes.whole().unwrap_or_default().into()),
+        Ok(bytes) => {
+            let path = entry.path.as_path().into();
+            Derived::Bytes(path, bytes.whole().unwrap_or_default().into())
+        }
         Err(error) => Derived::Failed(error),
     }
 }

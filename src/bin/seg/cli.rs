@@ -2,8 +2,7 @@
 
 use crate::select::{OffsetRange, TimeRange};
 use crate::values::ValueStyle;
-use crate::{completions, dump, lookup, ls, verify};
-use crate::{completions, dump, explain, lookup, ls};
+use crate::{completions, dump, explain, lookup, ls, verify};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use segkit::limits::Limits;
 use std::path::PathBuf;
@@ -29,9 +28,11 @@ Exit status: 0 all is well; 1 the answer is no (damage found, offset not in the 
 look everywhere (I/O error, a limit was hit); 3 both; 64 the command line makes no sense.";
 
 /// The groups in which `seg --help` shows the commands.
-const GROUPS: [(&str, &[&str]); 3] =
-    [("Inspect", &["ls", "dump", "lookup"]), ("Check", &["verify"]), ("Shell", &["completions"])];
-    [("Inspect", &["ls", "dump", "lookup"]), ("Check", &["explain"]), ("Shell", &["completions"])];
+const GROUPS: [(&str, &[&str]); 3] = [
+    ("Inspect", &["ls", "dump", "lookup"]),
+    ("Check", &["verify", "explain"]),
+    ("Shell", &["completions"]),
+];
 
 impl Cli {
     /// The command line as clap has it, with the commands in their groups.
@@ -247,7 +248,6 @@ impl Command {
             Self::Dump(args) => Some(&args.common),
             Self::Lookup(args) => Some(&args.common),
             Self::Verify(args) => Some(&args.common),
-            Self::Completions(_) => None,
             Self::Explain(_) | Self::Completions(_) => None,
         }
     }

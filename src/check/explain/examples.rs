@@ -144,7 +144,7 @@ fn indexes() -> Vec<(Problem, Place)> {
         [(IndexKind::Offset, ENTRY, entry), (IndexKind::Time, TIME_ENTRY, late)]
     {
         all.extend([
-            (Problem::IndexMissing { index }, (SEALED, (0, 0), None)),
+            (Problem::IndexMissing { index, is_usual: false }, (SEALED, (0, 0), None)),
             (Problem::IndexLength { index, bytes_left: 5 }, at(index)),
             (Problem::IndexZeroTail { index, sealed: true }, at(index)),
             (Problem::IndexOrder { index, entry: second, previous: first }, at(index)),

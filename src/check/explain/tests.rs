@@ -58,7 +58,7 @@ fn samples() -> Vec<Problem> {
     }
     for index in [IndexKind::Offset, IndexKind::Time] {
         // A .txnindex that is not there is no problem by itself.
-        all.push(Problem::IndexMissing { index });
+        all.push(Problem::IndexMissing { index, is_usual: false });
         all.extend([true, false].map(|sealed| Problem::IndexZeroTail { index, sealed }));
     }
     for file in texts {

@@ -24,8 +24,6 @@ mod time;
 pub use offset::OffsetIndexCheck;
 pub use time::TimeIndexCheck;
 
-use super::finding::Finding;
-use super::problem::{IndexKind, Problem};
 use crate::format::{Offset, Position};
 use std::path::Path;
 use std::sync::Arc;
@@ -50,12 +48,6 @@ pub struct LogRead {
     pub length: Position,
     /// True when every byte up to there was in a batch or a damage that was handed on.
     pub is_complete: bool,
-}
-
-/// A `.log` without this kind of index beside it; `file` is the name that it would have.
-#[must_use]
-pub fn missing(file: Arc<Path>, index: IndexKind) -> Finding {
-    Finding::new(file, Position(0)..Position(0), Problem::IndexMissing { index })
 }
 
 #[cfg(test)]

@@ -11,9 +11,8 @@ mod names;
 mod place;
 
 pub use entry::*;
-pub use finding::{finding, summary};
 pub use explanation::explanation;
-pub use finding::finding;
+pub use finding::{finding, summary};
 pub use listing::{PartitionFacts, SegmentFacts, partition, segment};
 pub use place::{HitPlace, hit, hit_text, miss};
 

@@ -1,0 +1,220 @@
+//! One `.log`, joined: the account of its bytes, and its batches against the indexes beside it.
+
+use super::coverage::{Account, Class, Coverage};
+use super::indexes::{IndexContext, LogRead, OffsetIndexCheck, TimeIndexCheck};
+use super::problem::IndexKind;
+use super::report::SegmentReport;
+use super::run::{Depth, Derived, Fact, OpenLog};
+use super::scope::VerifyOptions;
+use super::{FileFindings, Finding, Problem};
+use crate::format::batch::PREFIX_BYTES;
+use crate::format::replay::{BatchFacts, IndexBuilder};
+use crate::format::{Offset, Position};
+use crate::log::feed::LogFile;
+use crate::log::names::{FileKind, FileName};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Bytes of the header of magic 2.
+const MAGIC_2_HEADER_BYTES: u64 = 61;
+
+/// The last segment has no index before its first entry, which is due after 4 KiB; but each start
+/// of a broker counts them anew.
+const SMALL_LOG_BYTES: u64 = 64 << 10;
+
+/// Joins the runs of one `.log`.
+pub(super) struct LogJoin {
+    pub(super) file: Arc<OpenLog>,
+    /// About the `.log`.
+    pub(super) findings: FileFindings,
+    account: Account,
+    batches: u64,
+    records: u64,
+    /// Where the zeros or the unfinished batch begin that the file ends in.
+    tail: Option<Position>,
+    is_damaged: bool,
+    index: Option<OffsetIndexCheck<Arc<[u8]>>>,
+    time_index: Option<TimeIndexCheck<Arc<[u8]>>>,
+    /// True once the log is so large that an index entry must have been due.
+    is_entry_due: bool,
+    has_timestamp: bool,
+    builder: Option<IndexBuilder>,
+}
+
+/// What the join of a `.log` came to.
+pub(super) struct EndedLog {
+    pub(super) coverage: Coverage,
+    pub(super) batches: u64,
+    pub(super) records: u64,
+    /// About the `.log` and the indexes.
+    pub(super) findings: Vec<FileFindings>,
+    pub(super) report: Option<SegmentReport>,
+}
+
+impl LogJoin {
+    /// Begins a file.
+    pub(super) fn new(file: &Arc<OpenLog>, options: &VerifyOptions) -> Self {
+        let base = file.bounds.segment_base.filter(|_| file.segment.is_some());
+        let context = |path: &Arc<Path>| IndexContext {
+            file: Arc::clone(path),
+            base_offset: base.unwrap_or_default(),
+            is_sealed: file.context.is_sealed,
+            is_live: file.context.is_live,
+        };
+        let index = file.index.bytes().map(|(path, bytes)| (context(path), Arc::clone(bytes)));
+        let time_index =
+            file.time_index.bytes().map(|(path, bytes)| (context(path), Arc::clone(bytes)));
+        Self {
+            file: Arc::clone(file),
+            findings: FileFindings::new(Arc::clone(&file.context.file)),
+            account: Account::default(),
+            batches: 0,
+            records: 0,
+            tail: None,
+            is_damaged: false,
+            index: index.map(|(context, bytes)| OffsetIndexCheck::new(context, bytes)),
+            time_index: time_index.map(|(context, bytes)| TimeIndexCheck::new(context, bytes)),
+            is_entry_due: false,
+            has_timestamp: false,
+            builder: base
+                .zip(options.rebuild_with_interval)
+                .map(|(base, interval)| IndexBuilder::new(base, interval)),
+        }
+    }
+
+    /// The next batch.
+    pub(super) fn batch(&mut self, batch: &BatchFacts, depth: Depth) {
+        let range = batch.position..batch.end();
+        self.batches += 1;
+        self.tail = None;
+        match depth {
+            Depth::Headers => {
+                let is_newest = batch.magic == 2;
+                let header = if is_newest { MAGIC_2_HEADER_BYTES } else { PREFIX_BYTES as u64 };
+                self.account.header(range, header);
+            }
+            Depth::Checksums | Depth::Records => self.account.proved(range),
+        }
+        if let Some(index) = &mut self.index {
+            index.take(batch);
+        }
+        if let Some(time_index) = &mut self.time_index {
+            time_index.take(batch);
+        }
+        if let Some(builder) = &mut self.builder {
+            builder.take(batch);
+        }
+        self.is_entry_due |= batch.position.0 > SMALL_LOG_BYTES;
+        self.has_timestamp |= batch.max_timestamp >= 0;
+    }
+
+    /// The next bytes that no batch proves, or that were not read.
+    pub(super) fn other(&mut self, fact: &Fact) {
+        let Fact::Damage { range, class, .. } = fact else { return };
+        self.is_damaged |= *class == Class::Damaged || self.file.context.is_sealed;
+        self.tail = (*class == Class::Tail).then_some(range.start);
+        self.account.other(range.clone(), *class);
+        if *class != Class::Tail {
+            if let Some(index) = &mut self.index {
+                index.damaged(range.clone());
+            }
+            if let Some(time_index) = &mut self.time_index {
+                time_index.damaged(range.clone());
+            }
+        }
+    }
+
+    /// Records that a run holds.
+    pub(super) fn add_records(&mut self, records: u64) {
+        self.records = self.records.saturating_add(records);
+    }
+
+    /// True when there is not a byte in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.account.position() == Position(0) && self.file.bytes.is_empty()
+    }
+
+    /// Leaves the rest of the file unread. False when nothing was left.
+    pub(super) fn leave(&mut self, problem: Problem) -> bool {
+        let (from, to) = (self.account.position(), Position(self.file.bytes().len()));
+        if from >= to || self.file.bytes().is_stream() {
+            return false;
+        }
+        let (range, class, offsets) = (from..to, Class::Unread, None);
+        self.findings.add(range.clone(), offsets, problem);
+        self.other(&Fact::Damage { range, class, offsets });
+        true
+    }
+
+    /// Ends the file.
+    pub(super) fn end(self) -> EndedLog {
+        let file = Arc::clone(&self.file);
+        let is_stream = file.bytes.is_stream();
+        let length = if is_stream { self.account.position().0 } else { file.bytes.len() };
+        let is_empty = self.is_empty();
+        let coverage = self.account.close(length);
+        let read = LogRead {
+            length: self.tail.unwrap_or(Position(length)),
+            is_complete: coverage.unread == 0 || coverage.headers > 0,
+        };
+        let mut findings = vec![self.findings];
+        if let Some(log) = findings.last_mut().filter(|_| is_empty && file.segment.is_some()) {
+            log.add(Position(0)..Position(0), None, Problem::SegmentEmpty);
+        }
+        findings.extend(self.index.map(|index| index.finish(read)));
+        findings.extend(self.time_index.map(|index| index.finish(read)));
+        let Some(base) = file.bounds.segment_base.filter(|_| file.segment.is_some()) else {
+            let (batches, records, report) = (self.batches, self.records, None);
+            return EndedLog { coverage, batches, records, findings, report };
+        };
+        let is_sealed = file.context.is_sealed;
+        // A broker fills the time index when it seals a segment, and both when an entry is due.
+        let needs_index = is_sealed && length > 0 || self.is_entry_due;
+        let needs_time_index = (is_sealed || self.is_entry_due) && self.has_timestamp;
+        let missing = [
+            (IndexKind::Offset, FileKind::OffsetIndex, &file.index, !needs_index),
+            (IndexKind::Time, FileKind::TimeIndex, &file.time_index, !needs_time_index),
+        ];
+        for (index, kind, derived, is_usual) in missing {
+            findings.extend(absent(
+                &file,
+                base,
+                kind,
+                derived,
+                Problem::IndexMissing { index, is_usual },
+            ));
+        }
+        let report = SegmentReport {
+            log: Arc::clone(&file.context.file),
+            base_offset: base,
+            is_sound: !self.is_damaged && coverage.unread == 0,
+            is_sealed,
+            rebuilt: self.builder.map(IndexBuilder::finish),
+            index: file.index.bytes().map(|(_, bytes)| Arc::clone(bytes)),
+            time_index: file.time_index.bytes().map(|(_, bytes)| Arc::clone(bytes)),
+            findings: Vec::new(),
+        };
+        let (batches, records, report) = (self.batches, self.records, Some(report));
+        EndedLog { coverage, batches, records, findings, report }
+    }
+}
+
+/// What is wrong with an index that is not there, or cannot be read.
+fn absent(
+    file: &OpenLog,
+    base: Offset,
+    kind: FileKind,
+    derived: &Derived,
+    missing: Problem,
+) -> Option<FileFindings> {
+    let problem = match derived {
+        Derived::Bytes(..) => return None,
+        Derived::Missing => missing,
+        Derived::Failed(error) => Problem::NotReadable { why: error.reason() },
+    };
+    let name = FileName::of_segment(base, kind).to_string();
+    let path = file.context.file.with_file_name(name);
+    let mut findings = FileFindings::new(path.as_path().into());
+    findings.add_finding(Finding::new(path.into(), Position(0)..Position(0), problem));
+    Some(findings)
+}
