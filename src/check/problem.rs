@@ -301,8 +301,7 @@ pub enum Problem {
         /// About as many as there would be.
         expected: u64,
     },
-    /// The last entry of a time index is not its segment's greatest timestamp: in a sealed segment,
-    /// or in the last one where it is not a timestamp that a broker can have written there.
+    /// The last entry of a time index is not, or cannot be, its segment's greatest timestamp.
     TimeIndexLast {
         /// The last entry's timestamp, `None` without an entry.
         stored: Option<i64>,
