@@ -8,6 +8,7 @@
 //! The length is taken once, when the file is opened. Whoever asks never sees a byte behind it,
 //! and sees fewer where the file has shrunk since.
 
+use super::lock::is_held_here;
 use super::stream::Stream;
 use crate::error::{Error, Result};
 use memmap2::{Advice, Mmap};
@@ -277,6 +278,10 @@ pub fn open_regular(path: &Path) -> Result<File> {
 }
 
 fn open_with_length(path: &Path) -> Result<(File, u64)> {
+    if is_held_here(path) {
+        // Closing it again would give the lock up.
+        return Err(Error::other("opening", path, "this process holds its lock"));
+    }
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(descriptor) => File::from(descriptor),

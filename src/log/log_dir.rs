@@ -6,6 +6,7 @@
 //! `broker-1` has a partition's name and is none.
 
 use super::file_bytes::open_regular;
+use super::lock::is_held_here;
 use super::names::{FileKind, FileName, OffsetCheckpoint, PartitionDirName};
 use crate::error::{Error, Result};
 use crate::limits::SEARCH_DEPTH;
@@ -121,26 +122,34 @@ impl LogDir {
 /// Asks whether a broker holds the lock of the log dir at `path`. The lock is neither taken nor
 /// created.
 ///
-/// Not to be asked by a process that holds this lock itself: closing any descriptor of the file
-/// gives the lock up.
+/// A lock that this process holds itself is answered for without opening the file: closing any
+/// descriptor of it would give the lock up.
 #[must_use]
 pub fn liveness(path: &Path) -> Liveness {
     let path = path.join(".lock");
+    if is_held_here(&path) {
+        return Liveness::Live { pid: Some(std::process::id().cast_signed()) };
+    }
     let file = match open_regular(&path) {
         Ok(file) => file,
         Err(error) if error.source.kind() == ErrorKind::NotFound => return Liveness::Offline,
         Err(error) => return Liveness::Unknown(error.to_string()),
     };
-    if cfg!(debug_assertions) && is_held_by_description(&file) {
+    holder_of(&file, &path)
+}
+
+/// Who but this process holds a lock on `file`.
+pub(super) fn holder_of(file: &File, path: &Path) -> Liveness {
+    if cfg!(debug_assertions) && is_held_by_description(file) {
         return Liveness::Live { pid: None };
     }
-    match fcntl_getlk(&file, &Flock::from(FlockType::WriteLock)) {
+    match fcntl_getlk(file, &Flock::from(FlockType::WriteLock)) {
         Ok(None) => Liveness::Offline,
         Ok(Some(lock)) => {
             let pid = lock.pid.map(|pid| pid.as_raw_nonzero().get()).filter(|&pid| pid > 0);
             Liveness::Live { pid }
         }
-        Err(error) => Liveness::Unknown(Error::new("querying", &path, error.into()).to_string()),
+        Err(error) => Liveness::Unknown(Error::new("querying", path, error.into()).to_string()),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Disk, reading: names, bytes and directories. Nothing in here changes a file.
+//! Disk: names, bytes and directories. Nothing in here changes a file but [`disk`], which
+//! [`new_file`] makes whole files of, and [`lock`], which may create a broker's lock file.
 //!
 //! ```text
 //!   log dir                              a directory of log.dirs
@@ -16,13 +17,18 @@
 
 mod cutter;
 pub mod damage;
+pub mod disk;
 mod entry;
 pub mod feed;
 pub mod file_bytes;
+pub mod file_facts;
+pub mod lease;
+pub mod lock;
 pub mod log_dir;
 mod log_dir_context;
 pub mod lookup;
 pub mod names;
+pub mod new_file;
 pub mod partition;
 pub mod runs;
 pub mod segment;
