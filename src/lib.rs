@@ -19,14 +19,17 @@
 //! # Layers
 //!
 //! ```text
-//!   bin/seg --> check --> log --> format      error, limits, progress: anyone may use them
+//!   bin/seg --> repair --> check --> log --> format
+//!
+//!   error, limits, progress: anyone may use them
 //! ```
 //!
 //! | layer | what it is | never |
 //! |---|---|---|
 //! | [`mod@format`] | bytes to values and back; pure | files, sockets, threads, printing |
-//! | [`log`] | reads disks: names, bytes, directories, runs, lookup | judging, threads |
+//! | [`log`] | disks: names, bytes, directories, runs, lookup; the lock | judging, threads |
 //! | [`check`] | judges: what the views describe becomes findings | changing a disk |
+//! | [`repair`] | changes: a plan, applied under the lock | calls to the system of its own |
 //! | `bin/seg` | talks: arguments in, rows out | knowing the bytes |
 //!
 //! # Invariants
@@ -35,14 +38,19 @@
 //!
 //! 1. `format` opens nothing, prints nothing, panics on nothing. Any bytes: bounded memory, linear
 //!    time, no recursion.
-//! 2. Only `log` reads files; nothing in the library changes one.
+//! 2. Only `log` reads files, and only `log/disk.rs` changes them. It is called through
+//!    `log/new_file.rs`, which puts whole files in their places, and through that by two only:
+//!    `repair/apply.rs`, which demands a [`log::lock::Guard`] as proof that no broker is at work,
+//!    and `log/lock.rs`, which may create the lock file.
 //! 3. Above `format`, corruption is a [`check::Finding`]; it becomes an [`error::Error`] only where
 //!    the one thing asked for cannot be given.
 //! 4. No library function prints, or looks at a terminal, a clock or the environment unless that
 //!    is its job and its name says so.
 //! 5. Output does not depend on thread count, locale or terminal unless a flag says so.
-//! 6. `unsafe` stands in two named files only (`log/file_bytes.rs` maps, `bin/seg/signals.rs`
-//!    handles a signal), each with its proof. No global mutable state outside the signal handler.
+//! 6. `unsafe` stands in three named files only (`log/file_bytes.rs` maps, `log/lease.rs` asks for
+//!    a lease, `bin/seg/signals.rs` handles a signal), each with its proof. No global mutable state
+//!    but what the system itself keeps for a process: signals, the locks that are held
+//!    (`log/lock.rs`), the mask for new files (`log/disk.rs`).
 //! 7. Every byte of a `.log` is in exactly one piece of its walk: a proved batch or a damage.
 //! 8. Positions are `u64`, never assumed to fit 31 bits.
 //!
@@ -60,3 +68,4 @@ pub mod limits;
 pub mod log;
 pub mod ordered;
 pub mod progress;
+pub mod repair;
