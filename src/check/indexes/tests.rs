@@ -4,6 +4,7 @@
 #![allow(clippy::cast_possible_truncation)]
 
 use super::*;
+use crate::check::Finding;
 use crate::check::Severity;
 use crate::check::problem::IndexEntry;
 use crate::format::offset_index::OffsetPosition;
