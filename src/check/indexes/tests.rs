@@ -4,9 +4,9 @@
 #![allow(clippy::cast_possible_truncation)]
 
 use super::*;
-use crate::check::Finding;
 use crate::check::Severity;
-use crate::check::problem::IndexEntry;
+use crate::check::problem::{IndexEntry, IndexKind};
+use crate::check::{Finding, Problem};
 use crate::format::offset_index::OffsetPosition;
 use crate::format::replay::{BatchFacts, INDEX_INTERVAL_BYTES, IndexBuilder, Marker};
 use crate::format::time_index::TimestampOffset;
