@@ -422,12 +422,6 @@ fn far_fewer_entries_than_usual() {
     assert_eq!(rows(&Case::of(large).index(&[])), []);
 }
 
-#[test]
-fn a_missing_index() {
-    let found = missing(Path::new("i").into(), IndexKind::Time);
-    assert_eq!(rows(&[found]), [("time-index-missing", 0, 0, 1)]);
-}
-
 /// Writes both indexes as a broker may: by the batch or by the append, with restarts in between,
 /// and with the record's own offset in the time index.
 fn as_a_broker(
