@@ -61,9 +61,10 @@ impl LogJoin {
             is_sealed: file.context.is_sealed,
             is_live: file.context.is_live,
         };
-        let index = file.index.bytes().map(|(path, bytes)| (context(path), Arc::clone(bytes)));
-        let time_index =
-            file.time_index.bytes().map(|(path, bytes)| (context(path), Arc::clone(bytes)));
+        let read = |derived: &Derived| {
+            derived.file().map(|file| (context(&file.path), Arc::clone(&file.bytes)))
+        };
+        let (index, time_index) = (read(&file.index), read(&file.time_index));
         Self {
             file: Arc::clone(file),
             findings: FileFindings::new(Arc::clone(&file.context.file)),
@@ -190,8 +191,9 @@ impl LogJoin {
             is_sound: !self.is_damaged && coverage.unread == 0,
             is_sealed,
             rebuilt: self.builder.map(IndexBuilder::finish),
-            index: file.index.bytes().map(|(_, bytes)| Arc::clone(bytes)),
-            time_index: file.time_index.bytes().map(|(_, bytes)| Arc::clone(bytes)),
+            identity: file.identity.clone(),
+            index: file.index.file().cloned(),
+            time_index: file.time_index.file().cloned(),
             findings: Vec::new(),
         };
         let (batches, records, report) = (self.batches, self.records, Some(report));

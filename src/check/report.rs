@@ -1,9 +1,11 @@
 //! What a look came to.
 
 use super::coverage::Coverage;
+pub use super::run::DerivedFile;
 use super::{Finding, Severity};
 use crate::format::Offset;
 use crate::format::replay::RebuiltIndexes;
+use crate::log::file_facts::FileIdentity;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,10 +34,12 @@ pub struct SegmentReport {
     pub is_sealed: bool,
     /// What its indexes should be, where that was asked for.
     pub rebuilt: Option<RebuiltIndexes>,
-    /// The bytes of its `.index`, if there is one.
-    pub index: Option<Arc<[u8]>>,
-    /// The bytes of its `.timeindex`, if there is one.
-    pub time_index: Option<Arc<[u8]>>,
+    /// Which file its `.log` was, before it was read, where that was asked for.
+    pub identity: Option<FileIdentity>,
+    /// Its `.index`, if there is one that can be read.
+    pub index: Option<DerivedFile>,
+    /// Its `.timeindex`, if there is one that can be read.
+    pub time_index: Option<DerivedFile>,
     /// What is wrong with the `.log` and both indexes.
     pub findings: Vec<Finding>,
 }

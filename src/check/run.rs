@@ -12,6 +12,7 @@ use crate::format::{Batch, Batches, Offset, Position, Scratch};
 use crate::limits::Limits;
 use crate::log::FileBytes;
 use crate::log::feed::{LogFile, Run, WalkEnd};
+use crate::log::file_facts::FileIdentity;
 use crate::log::runs::{Bounds, Damage, DamageKind, Piece, Scanner};
 use std::ops::Range;
 use std::path::Path;
@@ -41,6 +42,8 @@ pub(super) struct OpenLog {
     pub(super) index: Derived,
     /// The bytes of the `.timeindex`, the same.
     pub(super) time_index: Derived,
+    /// Which file it was, before it was opened, where that was asked for.
+    pub(super) identity: Option<FileIdentity>,
 }
 
 /// A derived file of a segment.
@@ -49,10 +52,21 @@ pub(super) enum Derived {
     /// There is none.
     #[default]
     Missing,
-    /// Its path and its bytes.
-    Bytes(Arc<Path>, Arc<[u8]>),
+    /// What is in it.
+    Bytes(DerivedFile),
     /// It cannot be read.
     Failed(Error),
+}
+
+/// A derived file of a segment, read.
+#[derive(Clone, Debug)]
+pub struct DerivedFile {
+    /// Where it is.
+    pub path: Arc<Path>,
+    /// All its bytes.
+    pub bytes: Arc<[u8]>,
+    /// Which file it was, before it was read; `None` where that was not asked for.
+    pub identity: Option<FileIdentity>,
 }
 
 impl LogFile for OpenLog {
@@ -192,10 +206,10 @@ impl Judge<'_> {
 }
 
 impl Derived {
-    /// Its path and its bytes, if there are any to be had.
-    pub(super) fn bytes(&self) -> Option<(&Arc<Path>, &Arc<[u8]>)> {
+    /// What is in it, if that is to be had.
+    pub(super) fn file(&self) -> Option<&DerivedFile> {
         match self {
-            Self::Bytes(path, bytes) => Some((path, bytes)),
+            Self::Bytes(file) => Some(file),
             Self::Missing | Self::Failed(_) => None,
         }
     }

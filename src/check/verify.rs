@@ -11,11 +11,12 @@ use super::Problem;
 use super::batches::LogContext;
 use super::partition::Join;
 use super::report::{PartitionReport, SegmentReport};
-use super::run::{Depth, Derived, OpenLog, Walked, Worker};
+use super::run::{Depth, Derived, DerivedFile, OpenLog, Walked, Worker};
 use super::scope::{PartitionScope, Scope, VerifyOptions};
 use crate::error::Error;
 use crate::format::offset_index::OffsetIndex;
 use crate::log::feed::{Fed, Feed, Opening};
+use crate::log::file_facts::FileIdentity;
 use crate::log::partition::FileEntry;
 use crate::log::runs::{Bounds, Cutter};
 use crate::log::{Access, FileBytes};
@@ -210,7 +211,14 @@ impl<'a> Look<'a> {
         };
         let stream = partition.stream.lock().ok().and_then(|mut stream| stream.take());
         let files = log.segment.and_then(|index| partition.dir.segments.get(index));
-        let read = |entry: Option<&FileEntry>| entry.map_or(Derived::Missing, read_derived);
+        let is_identified = self.options.rebuild_with_interval.is_some();
+        let read = |entry: Option<&FileEntry>| {
+            entry.map_or(Derived::Missing, |entry| read_derived(entry, is_identified))
+        };
+        let identity = match is_identified {
+            true => FileIdentity::of(&log.entry.path)?,
+            false => None,
+        };
         let index = read(files.and_then(|files| files.index.as_ref()));
         let time_index = read(files.and_then(|files| files.time_index.as_ref()));
         let is_live = partition.is_live();
@@ -227,10 +235,11 @@ impl<'a> Look<'a> {
         };
         let base = log.bounds.segment_base.unwrap_or_default();
         let hops = self.options.depth > Depth::Headers;
-        let view = index.bytes().map(|(_, bytes)| OffsetIndex::new(bytes, base));
+        let view = index.file().map(|file| OffsetIndex::new(&file.bytes, base));
         let cutter = Cutter::by_index(&view.unwrap_or_else(|| OffsetIndex::new(&[], base)), hops);
         let (partition, segment, bounds) = (log.partition, log.segment, log.bounds);
-        let file = OpenLog { partition, segment, bytes, context, bounds, index, time_index };
+        let file =
+            OpenLog { partition, segment, bytes, context, bounds, index, time_index, identity };
         Ok((file, cutter))
     }
 
@@ -298,13 +307,12 @@ impl<'a> Look<'a> {
     }
 }
 
-fn read_derived(entry: &FileEntry) -> Derived {
-    let read = FileBytes::open_owned(&entry.path, INDEX_BYTES);
-    match read {
-        Ok(bytes) => {
-            let path = entry.path.as_path().into();
-            Derived::Bytes(path, bytes.whole().unwrap_or_default().into())
-        }
-        Err(error) => Derived::Failed(error),
-    }
+fn read_derived(entry: &FileEntry, is_identified: bool) -> Derived {
+    let read = || {
+        let identity = if is_identified { FileIdentity::of(&entry.path)? } else { None };
+        let bytes = FileBytes::open_owned(&entry.path, INDEX_BYTES)?;
+        let bytes = bytes.whole().unwrap_or_default().into();
+        Ok(DerivedFile { path: entry.path.as_path().into(), bytes, identity })
+    };
+    read().map_or_else(Derived::Failed, Derived::Bytes)
 }
