@@ -3,12 +3,12 @@
 use super::coverage::{Account, Class, Coverage};
 use super::indexes::{IndexContext, LogRead, OffsetIndexCheck, TimeIndexCheck};
 use super::problem::IndexKind;
-use super::report::SegmentReport;
+use super::report::{Rebuilt, SegmentReport};
 use super::run::{Depth, Derived, Fact, OpenLog};
 use super::scope::VerifyOptions;
 use super::{FileFindings, Finding, Problem};
 use crate::format::batch::PREFIX_BYTES;
-use crate::format::replay::{BatchFacts, IndexBuilder};
+use crate::format::replay::{BatchFacts, IndexBuilder, RebuiltIndexes};
 use crate::format::{Offset, Position};
 use crate::log::feed::LogFile;
 use crate::log::names::{FileKind, FileName};
@@ -143,7 +143,7 @@ impl LogJoin {
         }
         let (range, class, offsets) = (from..to, Class::Unread, None);
         self.findings.add(range.clone(), offsets, problem);
-        self.other(&Fact::Damage { range, class, offsets });
+        self.other(&Fact::Damage { range, class, offsets, is_empty: false });
         true
     }
 
@@ -190,15 +190,29 @@ impl LogJoin {
             base_offset: base,
             is_sound: !self.is_damaged && coverage.unread == 0,
             is_sealed,
-            rebuilt: self.builder.map(IndexBuilder::finish),
+            rebuilt: self.builder.map(|builder| rebuilt(&file, base, builder)).unwrap_or_default(),
             identity: file.identity.clone(),
-            index: file.index.file().cloned(),
-            time_index: file.time_index.file().cloned(),
             findings: Vec::new(),
         };
         let (batches, records, report) = (self.batches, self.records, Some(report));
         EndedLog { coverage, batches, records, findings, report }
     }
+}
+
+/// Both indexes as they should be.
+fn rebuilt(file: &OpenLog, base: Offset, builder: IndexBuilder) -> Vec<Rebuilt> {
+    let RebuiltIndexes { index, time_index } = builder.finish();
+    let rebuilt = |kind, derived: &Derived, after: Vec<u8>| {
+        let name = FileName::of_segment(base, kind).to_string();
+        let path = file.context.file.with_file_name(name).as_path().into();
+        let before = derived.file().cloned();
+        let is_equal = before.as_ref().is_some_and(|before| *before.bytes == *after);
+        Rebuilt { path, kind, before, after: (!is_equal).then_some(after) }
+    };
+    vec![
+        rebuilt(FileKind::OffsetIndex, &file.index, index),
+        rebuilt(FileKind::TimeIndex, &file.time_index, time_index),
+    ]
 }
 
 /// What is wrong with an index that is not there, or cannot be read.

@@ -18,6 +18,7 @@ pub mod problem;
 pub mod producers;
 mod records;
 mod remedy;
+mod replay;
 pub mod report;
 mod run;
 pub mod scope;

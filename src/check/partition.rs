@@ -5,6 +5,7 @@ use super::broker::{self, BrokerView, SegmentView};
 use super::directory::partition_findings;
 use super::log_join::{EndedLog, LogJoin};
 use super::order::Order;
+use super::replay::Replay;
 use super::report::{PartitionReport, SegmentReport, Totals};
 use super::run::{Fact, OpenLog, Walked};
 use super::scope::{PartitionScope, VerifyOptions};
@@ -24,6 +25,7 @@ pub(super) struct Join<'s> {
     scope: &'s PartitionScope,
     options: &'s VerifyOptions,
     order: Order,
+    replay: Replay,
     log: Option<LogJoin>,
     findings: Vec<FileFindings>,
     totals: Totals,
@@ -31,6 +33,8 @@ pub(super) struct Join<'s> {
     segments: Vec<SegmentView>,
     /// False once a segment, or a part of one, was not read.
     is_complete: bool,
+    /// False once bytes were found that no batch proves.
+    is_sound: bool,
 }
 
 impl<'s> Join<'s> {
@@ -47,11 +51,13 @@ impl<'s> Join<'s> {
             scope,
             options,
             order: Order::new(is_cleaned),
+            replay: Replay::new(scope, options.rebuild_with_interval.is_some()),
             log: None,
             findings: Vec::new(),
             totals: Totals { partitions: 1, ..Totals::default() },
             segments: segments.iter().enumerate().map(view).collect(),
             is_complete: true,
+            is_sound: true,
         }
     }
 
@@ -64,6 +70,7 @@ impl<'s> Join<'s> {
             self.begin_log(&walked.run.file);
         }
         let Some(log) = &mut self.log else { return ended };
+        let is_segment = log.file.segment.is_some();
         log.findings.append(walked.findings);
         log.add_records(walked.records);
         for fact in &walked.facts {
@@ -71,10 +78,16 @@ impl<'s> Join<'s> {
                 Fact::Batch(batch) => {
                     log.batch(batch, self.options.depth);
                     self.order.batch(batch, &mut log.findings);
+                    if is_segment {
+                        self.replay.batch(batch);
+                    }
                 }
-                Fact::Damage { offsets, .. } => {
+                Fact::Damage { offsets, is_empty, .. } => {
                     log.other(fact);
                     self.order.damaged(*offsets);
+                    if is_segment && !is_empty {
+                        self.replay.damaged();
+                    }
                 }
             }
         }
@@ -89,6 +102,7 @@ impl<'s> Join<'s> {
         let ended = self.end_log();
         self.is_complete = false;
         self.order.unread();
+        self.replay.damaged();
         let problem = match error.source.kind() {
             ErrorKind::NotFound => Problem::Vanished { settled: false },
             _ => Problem::NotReadable { why: error.reason() },
@@ -112,6 +126,7 @@ impl<'s> Join<'s> {
         if self.log.as_mut().is_some_and(|log| log.leave(problem)) {
             self.is_complete = false;
             self.order.unread();
+            self.replay.damaged();
         }
     }
 
@@ -127,6 +142,9 @@ impl<'s> Join<'s> {
             self.end_order();
         }
         self.order.segment(Arc::clone(&file.context.file), file.bounds);
+        if let Some(files) = file.segment.and_then(|index| self.scope.dir.segments.get(index)) {
+            self.replay.segment(file, files.txn_index.as_ref());
+        }
         self.log = Some(LogJoin::new(file, self.options));
     }
 
@@ -147,6 +165,7 @@ impl<'s> Join<'s> {
         let EndedLog { coverage, batches, records, findings, mut report } = log.end();
         self.totals.add_log(&coverage, batches, records, is_segment);
         if let Some(report) = &mut report {
+            self.is_sound &= report.is_sound;
             let rows = findings.iter().cloned().flat_map(FileFindings::into_rows);
             report.findings = rows.collect();
         }
@@ -157,7 +176,11 @@ impl<'s> Join<'s> {
     /// Ends the partition.
     pub(super) fn finish(mut self) -> (Option<SegmentReport>, PartitionReport) {
         let ended = self.end_log();
+        let log_end = self.order.log_end().max(self.segments.last().map(|last| last.base_offset));
+        let compacted = self.order.is_compacted();
         self.end_order();
+        let (found, rebuilt) = self.replay.finish(compacted, log_end.unwrap_or_default());
+        self.findings.extend(found);
         let mut findings: Vec<Finding> =
             self.findings.into_iter().flat_map(FileFindings::into_rows).collect();
         findings.extend(partition_findings(&self.scope.dir, self.scope.is_live()));
@@ -174,7 +197,8 @@ impl<'s> Join<'s> {
             findings.sort_by_cached_key(place);
         }
         let path = self.scope.dir.path().to_owned();
-        (ended, PartitionReport { path, findings, totals: self.totals })
+        let is_sound = self.is_sound && self.is_complete;
+        (ended, PartitionReport { path, findings, totals: self.totals, is_sound, rebuilt })
     }
 }
 

@@ -4,7 +4,7 @@ use super::coverage::Coverage;
 pub use super::run::DerivedFile;
 use super::{Finding, Severity};
 use crate::format::Offset;
-use crate::format::replay::RebuiltIndexes;
+use crate::log::FileKind;
 use crate::log::file_facts::FileIdentity;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +18,24 @@ pub struct PartitionReport {
     pub findings: Vec<Finding>,
     /// What was looked at.
     pub totals: Totals,
+    /// True when every byte of every log is in a batch that proves itself, but for the unfinished
+    /// or preallocated end of the last segment.
+    pub is_sound: bool,
+    /// The files of the partition besides indexes, built anew, where that was asked for.
+    pub rebuilt: Vec<Rebuilt>,
+}
+
+/// A derived file, built anew from the log.
+#[derive(Clone, Debug)]
+pub struct Rebuilt {
+    /// Where it is, or belongs.
+    pub path: Arc<Path>,
+    /// What it is.
+    pub kind: FileKind,
+    /// As it is; `None` when it is not there, or cannot be read.
+    pub before: Option<DerivedFile>,
+    /// As it should be; `None` when it is right as it is.
+    pub after: Option<Vec<u8>>,
 }
 
 /// What the look at one segment came to.
@@ -32,14 +50,10 @@ pub struct SegmentReport {
     pub is_sound: bool,
     /// True when a later segment follows.
     pub is_sealed: bool,
-    /// What its indexes should be, where that was asked for.
-    pub rebuilt: Option<RebuiltIndexes>,
+    /// Its indexes, built anew, where that was asked for.
+    pub rebuilt: Vec<Rebuilt>,
     /// Which file its `.log` was, before it was read, where that was asked for.
     pub identity: Option<FileIdentity>,
-    /// Its `.index`, if there is one that can be read.
-    pub index: Option<DerivedFile>,
-    /// Its `.timeindex`, if there is one that can be read.
-    pub time_index: Option<DerivedFile>,
     /// What is wrong with the `.log` and both indexes.
     pub findings: Vec<Finding>,
 }

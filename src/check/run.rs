@@ -95,7 +95,13 @@ pub(super) enum Fact {
     /// A batch.
     Batch(BatchFacts),
     /// Bytes that no batch proves.
-    Damage { range: Range<Position>, class: Class, offsets: Option<(Offset, Offset)> },
+    Damage {
+        range: Range<Position>,
+        class: Class,
+        offsets: Option<(Offset, Offset)>,
+        /// Zeros up to the end of the last file: they held nothing.
+        is_empty: bool,
+    },
 }
 
 /// What a thread keeps from run to run.
@@ -201,11 +207,20 @@ impl Judge<'_> {
         };
         let (range, offsets) = (damage.range.clone(), finding.offsets);
         self.findings.add_finding(finding);
-        self.facts.push(Fact::Damage { range, class, offsets });
+        let is_empty = damage.kind == DamageKind::Zeros && !self.context.is_sealed;
+        self.facts.push(Fact::Damage { range, class, offsets, is_empty });
     }
 }
 
 impl Derived {
+    /// The same, where nothing else is wanted.
+    pub(super) fn into_file(self) -> Option<DerivedFile> {
+        match self {
+            Self::Bytes(file) => Some(file),
+            Self::Missing | Self::Failed(_) => None,
+        }
+    }
+
     /// What is in it, if that is to be had.
     pub(super) fn file(&self) -> Option<&DerivedFile> {
         match self {

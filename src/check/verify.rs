@@ -10,8 +10,9 @@
 use super::Problem;
 use super::batches::LogContext;
 use super::partition::Join;
+use super::replay::read;
 use super::report::{PartitionReport, SegmentReport};
-use super::run::{Depth, Derived, DerivedFile, OpenLog, Walked, Worker};
+use super::run::{Depth, Derived, OpenLog, Walked, Worker};
 use super::scope::{PartitionScope, Scope, VerifyOptions};
 use crate::error::Error;
 use crate::format::offset_index::OffsetIndex;
@@ -25,9 +26,6 @@ use crate::progress::Progress;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
-
-/// The most of an index that is read.
-const INDEX_BYTES: u64 = 64 << 20;
 
 /// Who is told what a look comes to, while it goes on. All calls come from one thread at a time,
 /// and in the order of the scope.
@@ -212,15 +210,15 @@ impl<'a> Look<'a> {
         let stream = partition.stream.lock().ok().and_then(|mut stream| stream.take());
         let files = log.segment.and_then(|index| partition.dir.segments.get(index));
         let is_identified = self.options.rebuild_with_interval.is_some();
-        let read = |entry: Option<&FileEntry>| {
-            entry.map_or(Derived::Missing, |entry| read_derived(entry, is_identified))
+        let read_if = |entry: Option<&FileEntry>| {
+            entry.map_or(Derived::Missing, |entry| read(entry, is_identified))
         };
         let identity = match is_identified {
             true => FileIdentity::of(&log.entry.path)?,
             false => None,
         };
-        let index = read(files.and_then(|files| files.index.as_ref()));
-        let time_index = read(files.and_then(|files| files.time_index.as_ref()));
+        let index = read_if(files.and_then(|files| files.index.as_ref()));
+        let time_index = read_if(files.and_then(|files| files.time_index.as_ref()));
         let is_live = partition.is_live();
         let bytes = match stream {
             Some(stream) => stream,
@@ -305,14 +303,4 @@ impl<'a> Look<'a> {
         }
         self.end_partition();
     }
-}
-
-fn read_derived(entry: &FileEntry, is_identified: bool) -> Derived {
-    let read = || {
-        let identity = if is_identified { FileIdentity::of(&entry.path)? } else { None };
-        let bytes = FileBytes::open_owned(&entry.path, INDEX_BYTES)?;
-        let bytes = bytes.whole().unwrap_or_default().into();
-        Ok(DerivedFile { path: entry.path.as_path().into(), bytes, identity })
-    };
-    read().map_or_else(Derived::Failed, Derived::Bytes)
 }

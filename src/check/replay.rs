@@ -1,0 +1,249 @@
+//! What brokers keep of a partition's batches besides indexes, replayed: producers, transactions
+//! and leader epochs, judged against the files that hold them; and those files built anew.
+
+use super::FileFindings;
+use super::epochs::EpochJudge;
+use super::producers::{ProducerJudge, ProducerSegment};
+use super::report::Rebuilt;
+use super::run::{Derived, DerivedFile, OpenLog};
+use super::scope::PartitionScope;
+use crate::format::Offset;
+use crate::format::replay::snapshots::{rebuilt as rebuilt_snapshot, sound_snapshot};
+use crate::format::replay::{AbortedIndex, BatchFacts, Epochs, Producers};
+use crate::log::FileBytes;
+use crate::log::file_facts::FileIdentity;
+use crate::log::names::{FileKind, FileName};
+use crate::log::partition::FileEntry;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The most of a derived file that is read.
+const FILE_BYTES: u64 = 64 << 20;
+
+/// Replays one partition.
+pub(super) struct Replay {
+    producers: ProducerJudge,
+    epochs: EpochJudge,
+    rebuild: Option<Rebuild>,
+}
+
+/// Builds the files anew.
+struct Rebuild {
+    producers: Producers,
+    checkpoint: Option<DerivedFile>,
+    epochs: Epochs,
+    /// Snapshots that the replay has not come to yet, the next one last.
+    snapshots: Vec<(Offset, FileEntry)>,
+    found: Vec<Snapshot>,
+    aborted: Vec<(OpenTxnIndex, Option<Offset>)>,
+    start: Option<Offset>,
+}
+
+/// The transaction index of a segment.
+struct OpenTxnIndex {
+    path: Arc<Path>,
+    file: Option<DerivedFile>,
+    index: AbortedIndex,
+}
+
+/// A snapshot, and what it has to be, if the partition is compacted and if it is not.
+struct Snapshot {
+    file: DerivedFile,
+    offset: Offset,
+    in_compacted: Option<Vec<u8>>,
+    otherwise: Option<Vec<u8>>,
+}
+
+impl Replay {
+    /// Of a partition; files are built anew where that is asked for.
+    pub(super) fn new(scope: &PartitionScope, rebuilds: bool) -> Self {
+        let dir = &scope.dir;
+        let offset = |named: &crate::log::partition::NamedFile| named.name.offset;
+        let snapshots = dir.snapshots.iter();
+        let paths = snapshots.clone().filter_map(|named| {
+            offset(named).map(|offset| (offset, Arc::from(named.file.path.as_path())))
+        });
+        let checkpoint = dir.leader_epoch_checkpoint.as_ref().map(|entry| read(entry, rebuilds));
+        let checkpoint = checkpoint.and_then(Derived::into_file);
+        let bytes = checkpoint.as_ref().map(|file| (Arc::clone(&file.path), &*file.bytes));
+        let mut entries: Vec<_> = snapshots
+            .clone()
+            .filter_map(|named| offset(named).map(|offset| (offset, named.file.clone())))
+            .collect();
+        entries.reverse();
+        Self {
+            producers: ProducerJudge::new(scope.is_live(), paths.collect()),
+            epochs: EpochJudge::new(scope.is_live(), bytes),
+            rebuild: rebuilds.then(|| Rebuild {
+                producers: Producers::default(),
+                epochs: Epochs::beside(checkpoint.as_ref().map(|file| &*file.bytes)),
+                checkpoint,
+                snapshots: entries,
+                found: Vec::new(),
+                aborted: Vec::new(),
+                start: None,
+            }),
+        }
+    }
+
+    /// Begins the next segment.
+    pub(super) fn segment(&mut self, file: &OpenLog, txn_index: Option<&FileEntry>) {
+        let Some(base_offset) = file.bounds.segment_base else { return };
+        let log = Arc::clone(&file.context.file);
+        let name = FileName::of_segment(base_offset, FileKind::TxnIndex).to_string();
+        let path: Arc<Path> = log.with_file_name(name).as_path().into();
+        let read = txn_index.map(|entry| read(entry, self.rebuild.is_some()));
+        let found = read.and_then(Derived::into_file);
+        let next_base = file.bounds.next_segment_base;
+        self.epochs.segment(Arc::clone(&log));
+        self.producers.segment(&ProducerSegment {
+            base_offset,
+            log,
+            txn_index: Arc::clone(&path),
+            txn_index_bytes: found.as_ref().map(|file| &*file.bytes),
+            next_base,
+        });
+        if let Some(rebuild) = &mut self.rebuild {
+            rebuild.end_segment();
+            if rebuild.start.is_none() {
+                rebuild.start = Some(base_offset);
+                rebuild.producers = Producers::new(base_offset);
+            }
+            let bytes = found.as_ref().map(|file| &*file.bytes);
+            let index = AbortedIndex::new(base_offset, bytes, false).rebuilding();
+            rebuild.aborted.push((OpenTxnIndex { path, file: found, index }, next_base));
+        }
+    }
+
+    /// The next batch.
+    #[inline]
+    pub(super) fn batch(&mut self, batch: &BatchFacts) {
+        self.snapshots_up_to(batch.first_known_offset());
+        self.producers.batch(batch);
+        self.epochs.batch(batch);
+        if let Some(rebuild) = &mut self.rebuild {
+            rebuild.batch(batch);
+        }
+    }
+
+    /// Bytes that no batch proves, or that were not read.
+    pub(super) fn damaged(&mut self) {
+        self.producers.damaged();
+        self.epochs.damaged();
+        if let Some(rebuild) = &mut self.rebuild {
+            rebuild.producers.damaged();
+            if let Some((open, _)) = rebuild.aborted.last_mut() {
+                open.index.damaged();
+            }
+        }
+    }
+
+    fn snapshots_up_to(&mut self, next: Offset) {
+        while let Some(path) = self.producers.snapshot_due(next) {
+            let bytes = FileBytes::open_owned(path, FILE_BYTES).ok();
+            let bytes = bytes.as_ref().and_then(FileBytes::whole);
+            self.producers.snapshot(bytes);
+        }
+        if let Some(rebuild) = &mut self.rebuild {
+            rebuild.snapshots_up_to(next);
+        }
+    }
+
+    /// What was found in a log that ends at `log_end`, and every file built anew.
+    pub(super) fn finish(
+        mut self,
+        compacted: bool,
+        log_end: Offset,
+    ) -> (Vec<FileFindings>, Vec<Rebuilt>) {
+        self.snapshots_up_to(Offset(i64::MAX));
+        let mut findings = self.producers.finish(compacted);
+        findings.extend(self.epochs.finish(log_end));
+        let rebuilt = self.rebuild.map(|rebuild| rebuild.finish(compacted, log_end));
+        (findings, rebuilt.unwrap_or_default())
+    }
+}
+
+impl Rebuild {
+    fn batch(&mut self, batch: &BatchFacts) {
+        let step = self.producers.take(batch);
+        if let Some((open, _)) = self.aborted.last_mut() {
+            open.index.batch(batch, &step);
+        }
+        self.epochs.take(batch);
+    }
+
+    fn end_segment(&mut self) {
+        if let Some((open, next_base)) = self.aborted.last_mut() {
+            open.index.end(*next_base);
+        }
+    }
+
+    /// The one at the beginning of the log is where the replay begins.
+    fn snapshots_up_to(&mut self, next: Offset) {
+        while let Some((offset, entry)) = self.snapshots.pop_if(|(offset, _)| *offset <= next) {
+            let Some(file) = read(&entry, true).into_file() else { continue };
+            let at_start = self.start.is_none_or(|start| offset <= start);
+            let sound = sound_snapshot(&file.bytes);
+            if let Some(sound) = sound.filter(|_| self.start == Some(offset)) {
+                self.producers = Producers::starting_from(offset, sound.iter());
+            } else if !at_start || sound.is_none() {
+                let built =
+                    |compacted| rebuilt_snapshot(Some(&file.bytes), &self.producers, compacted);
+                let (in_compacted, otherwise) = (built(true), built(false));
+                self.found.push(Snapshot { file, offset, in_compacted, otherwise });
+            }
+        }
+    }
+
+    fn finish(mut self, compacted: bool, log_end: Offset) -> Vec<Rebuilt> {
+        self.end_segment();
+        let mut all = Vec::new();
+        let directory = self.aborted.first().map(|(open, _)| Arc::clone(&open.path));
+        for (open, _) in self.aborted {
+            let after = open.index.rebuilt(compacted);
+            if open.file.is_some() || after.as_ref().is_some_and(|bytes| !bytes.is_empty()) {
+                let (kind, path) = (FileKind::TxnIndex, open.path);
+                all.push(Rebuilt { path, kind, before: open.file, after });
+            }
+        }
+        let mut has_end = false;
+        for Snapshot { file, offset, in_compacted, otherwise } in self.found {
+            has_end |= offset == log_end;
+            let after = if compacted { in_compacted } else { otherwise };
+            // A broker removes what stands behind the end of its log.
+            let after = after.filter(|_| offset <= log_end);
+            let (kind, path) = (FileKind::ProducerSnapshot, Arc::clone(&file.path));
+            all.push(Rebuilt { path, kind, before: Some(file), after });
+        }
+        let Some(directory) = directory else { return all };
+        has_end |= self.start == Some(log_end);
+        if !has_end {
+            let kind = FileKind::ProducerSnapshot;
+            let name = FileName::of_segment(log_end, kind).to_string();
+            let path = directory.with_file_name(name).as_path().into();
+            let after = rebuilt_snapshot(None, &self.producers, compacted);
+            all.push(Rebuilt { path, kind, before: None, after });
+        }
+        let before = self.checkpoint;
+        let after = self.epochs.rebuilt(before.as_ref().map(|file| &*file.bytes), log_end);
+        if before.is_some() || after.is_some() {
+            let kind = FileKind::LeaderEpochCheckpoint;
+            let path = directory.with_file_name(LEADER_EPOCH_CHECKPOINT).as_path().into();
+            all.push(Rebuilt { path, kind, before, after });
+        }
+        all
+    }
+}
+
+const LEADER_EPOCH_CHECKPOINT: &str = "leader-epoch-checkpoint";
+
+/// Reads a derived file whole; which file it was is found out first, where that is asked for.
+pub(super) fn read(entry: &FileEntry, is_identified: bool) -> Derived {
+    let read = || {
+        let identity = if is_identified { FileIdentity::of(&entry.path)? } else { None };
+        let bytes = FileBytes::open_owned(&entry.path, FILE_BYTES)?;
+        let bytes = bytes.whole().unwrap_or_default().into();
+        Ok(DerivedFile { path: entry.path.as_path().into(), bytes, identity })
+    };
+    read().map_or_else(Derived::Failed, Derived::Bytes)
+}
