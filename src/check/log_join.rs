@@ -191,7 +191,7 @@ impl LogJoin {
             is_sound: !self.is_damaged && coverage.unread == 0,
             is_sealed,
             rebuilt: self.builder.map(|builder| rebuilt(&file, base, builder)).unwrap_or_default(),
-            identity: file.identity.clone(),
+            identity: file.identity,
             findings: Vec::new(),
         };
         let (batches, records, report) = (self.batches, self.records, Some(report));

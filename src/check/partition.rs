@@ -25,6 +25,8 @@ pub(super) struct Join<'s> {
     scope: &'s PartitionScope,
     options: &'s VerifyOptions,
     order: Order,
+    /// Of a file of batches that is no segment.
+    other_order: Order,
     replay: Replay,
     log: Option<LogJoin>,
     findings: Vec<FileFindings>,
@@ -51,6 +53,7 @@ impl<'s> Join<'s> {
             scope,
             options,
             order: Order::new(is_cleaned),
+            other_order: Order::default(),
             replay: Replay::new(scope, options.rebuild_with_interval.is_some()),
             log: None,
             findings: Vec::new(),
@@ -71,20 +74,21 @@ impl<'s> Join<'s> {
         }
         let Some(log) = &mut self.log else { return ended };
         let is_segment = log.file.segment.is_some();
+        let order = if is_segment { &mut self.order } else { &mut self.other_order };
         log.findings.append(walked.findings);
         log.add_records(walked.records);
         for fact in &walked.facts {
             match fact {
                 Fact::Batch(batch) => {
                     log.batch(batch, self.options.depth);
-                    self.order.batch(batch, &mut log.findings);
+                    order.batch(batch, &mut log.findings);
                     if is_segment {
                         self.replay.batch(batch);
                     }
                 }
                 Fact::Damage { offsets, is_empty, .. } => {
                     log.other(fact);
-                    self.order.damaged(*offsets);
+                    order.damaged(*offsets);
                     if is_segment && !is_empty {
                         self.replay.damaged();
                     }
@@ -139,18 +143,14 @@ impl<'s> Join<'s> {
     fn begin_log(&mut self, file: &Arc<OpenLog>) {
         if file.segment.is_none() {
             // A file of batches that is no segment has an order of its own.
-            self.end_order();
+            self.other_order = Order::default();
         }
-        self.order.segment(Arc::clone(&file.context.file), file.bounds);
+        let order = if file.segment.is_some() { &mut self.order } else { &mut self.other_order };
+        order.segment(Arc::clone(&file.context.file), file.bounds);
         if let Some(files) = file.segment.and_then(|index| self.scope.dir.segments.get(index)) {
             self.replay.segment(file, files.txn_index.as_ref());
         }
         self.log = Some(LogJoin::new(file, self.options));
-    }
-
-    fn end_order(&mut self) {
-        let order = std::mem::take(&mut self.order);
-        self.findings.extend(order.into_gaps());
     }
 
     fn end_log(&mut self) -> Option<SegmentReport> {
@@ -159,6 +159,9 @@ impl<'s> Join<'s> {
             self.order.empty_sealed_segment();
         }
         let is_segment = log.file.segment.is_some();
+        if !is_segment {
+            self.findings.extend(std::mem::take(&mut self.other_order).into_gaps());
+        }
         if let Some(segment) = log.file.segment.and_then(|index| self.segments.get_mut(index)) {
             segment.next_offset = self.order.log_end().unwrap_or(segment.base_offset);
         }
@@ -178,7 +181,7 @@ impl<'s> Join<'s> {
         let ended = self.end_log();
         let log_end = self.order.log_end().max(self.segments.last().map(|last| last.base_offset));
         let compacted = self.order.is_compacted();
-        self.end_order();
+        self.findings.extend(self.order.into_gaps());
         let (found, rebuilt) = self.replay.finish(compacted, log_end.unwrap_or_default());
         self.findings.extend(found);
         let mut findings: Vec<Finding> =

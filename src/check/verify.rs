@@ -176,7 +176,7 @@ impl Job for Look<'_> {
                 self.begin(failed.partition);
                 if let Some((_, join)) = &mut self.join {
                     let ended = join.not_opened(&failed.path, &failed.error);
-                    ended.map(|report| self.listener.segment(report));
+                    self.ended(ended);
                 }
                 true
             }
@@ -188,7 +188,7 @@ impl Job for Look<'_> {
                 let index = walked.run.index;
                 if let Some((_, join)) = &mut self.join {
                     let ended = join.take(*walked);
-                    ended.map(|report| self.listener.segment(report));
+                    self.ended(ended);
                 }
                 if self.progress.should_stop() {
                     self.stop(index + 1);
@@ -261,10 +261,16 @@ impl<'a> Look<'a> {
         }
     }
 
+    fn ended(&mut self, segment: Option<SegmentReport>) {
+        if let Some(report) = segment {
+            self.listener.segment(report);
+        }
+    }
+
     fn end_partition(&mut self) {
         let Some((_, join)) = self.join.take() else { return };
         let (ended, report) = join.finish();
-        ended.map(|report| self.listener.segment(report));
+        self.ended(ended);
         if !self.listener.partition(report) {
             self.is_stopped = true;
             self.feed.stop(self.logs.len());

@@ -51,19 +51,21 @@ pub fn log_dir_findings(
     if let Some(path) = dir.file(FileKind::MetaProperties) {
         meta_properties(path, &mut findings);
     }
+    // A place where somebody keeps copies of partitions is no log dir of any broker.
+    let is_brokers = dir.files.iter().any(|(name, _)| name.kind.marks_log_dir());
     for path in &dir.partitions {
-        if name_of(path).is_none() {
+        if is_brokers && name_of(path).is_none() {
             findings.push(stops_broker(path));
         }
     }
     for path in &dir.foreign {
-        findings.extend(foreign(path));
+        findings.extend(foreign(path, is_brokers));
     }
     for error in &dir.errors {
         findings.extend(unreadable(&error.path, error));
     }
     for path in &dir.strays {
-        findings.extend(stray(path));
+        findings.extend(stray(path, is_brokers));
     }
     findings.sort_by(|a, b| a.file.cmp(&b.file));
     findings
@@ -81,26 +83,30 @@ fn stops_broker(path: &Path) -> Finding {
 
 /// A directory that holds nothing of a partition's. An empty one with a partition's name is what a
 /// broker makes first and deletes last.
-fn foreign(path: &Path) -> Option<Finding> {
-    let Some(name) = name_of(path) else { return Some(stops_broker(path)) };
+fn foreign(path: &Path, is_brokers: bool) -> Option<Finding> {
+    let problem = Problem::StrayDirectory { stops_broker: false };
+    let Some(name) = name_of(path) else {
+        return Some(if is_brokers { stops_broker(path) } else { whole(path, 0, problem) });
+    };
     if name.suffix == Some(PartitionDirSuffix::Delete) {
         return Some(whole(path, 0, Problem::DeletePending));
     }
     let listed = PartitionDir::open(path).ok()?;
     let broker = "its name is a partition's: a broker takes it for one, and a KRaft broker renames \
                   it to -stray unless it is assigned to it";
-    let problem = Problem::StrayDirectory { stops_broker: false };
     (!listed.strays.is_empty()).then(|| whole(path, 0, problem).with_broker(Some(broker)))
 }
 
 /// A file that is not the log dir's, or no regular file.
-fn stray(path: &Path) -> Option<Finding> {
+fn stray(path: &Path, is_brokers: bool) -> Option<Finding> {
     let text = path.file_name().unwrap_or_default().to_string_lossy();
     let is_kafkas = FileName::parse(&text).is_some_and(|name| !name.kind.is_in_partition());
     let is_link = "a symbolic link, which is not followed";
     match EntryKind::of(path) {
         EntryKind::Gone => None,
-        EntryKind::LinkToDirectory if name_of(path).is_none() => Some(stops_broker(path)),
+        EntryKind::LinkToDirectory if is_brokers && name_of(path).is_none() => {
+            Some(stops_broker(path))
+        }
         EntryKind::LinkToDirectory | EntryKind::LinkToFile
             if is_kafkas || name_of(path).is_some() =>
         {

@@ -109,8 +109,8 @@ fn replacement(
         && lowest_cleaned.is_none_or(|lowest_cleaned| offset < lowest_cleaned);
     let broker = match (completes, name.kind) {
         (true, FileKind::Log) => {
-            "a broker that starts deletes every numbered file of the offsets this one covers, \
-             producer snapshots too, then takes this one"
+            "a broker that starts deletes every numbered file from the lowest to the highest \
+             offset in all .log.swap files, producer snapshots too, then takes these"
         }
         (true, _) => "a broker that starts takes it, without the .swap",
         (false, _) => "a broker that starts deletes it",

@@ -214,7 +214,7 @@ fn a_file_that_cannot_be_read_stops_a_broker() {
     let deleted = file("7.log.deleted");
     let (_root, path) = directory("orders-0", &["notes.txt", deleted.as_str()]);
     for name in ["notes.txt", &deleted] {
-        fs::set_permissions(path.join(name), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(path.join(name), fs::Permissions::from_mode(0o000)).unwrap();
     }
     if fs::read(path.join("notes.txt")).is_ok() {
         // Whoever may read everything sees nothing wrong.
@@ -417,6 +417,14 @@ fn what_lies_beside_partitions() {
         format!("orders-1 {link}"),
     ];
     assert_eq!(found, expected);
+    // The same among copies of partitions, which no broker will start on.
+    fs::remove_file(path.join("meta.properties")).unwrap();
+    fs::remove_file(path.join("cleaner-offset-checkpoint")).unwrap();
+    let found = of_log_dir(&path, &[]);
+    assert!(found.iter().all(|row| !row.contains("does not start")), "{found:?}");
+    assert!(
+        found.contains(&"lost+found note stray-directory: no partition's directory".to_owned())
+    );
     let stray = path.join("orders-2.0f3c9a11-stray");
     fs::rename(path.join("orders-0"), &stray).unwrap();
     let found = of_partition(&stray, false);
