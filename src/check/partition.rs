@@ -2,7 +2,7 @@
 //! derived files.
 
 use super::broker::{self, BrokerView, SegmentView};
-use super::directory::partition_findings;
+use super::directory::{PartitionEnds, partition_findings};
 use super::log_join::{EndedLog, LogJoin};
 use super::order::Order;
 use super::replay::Replay;
@@ -11,7 +11,7 @@ use super::run::{Fact, OpenLog, Walked};
 use super::scope::{PartitionScope, VerifyOptions};
 use super::{FileFindings, Finding, Problem};
 use crate::error::Error;
-use crate::format::Position;
+use crate::format::{Offset, Position};
 use crate::log::SegmentFiles;
 use crate::log::names::{FileKind, FileName, OffsetCheckpoint};
 use std::collections::HashMap;
@@ -19,6 +19,9 @@ use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// A log dir, and where the log of a partition in it begins and ends.
+pub(super) type Ends = Option<(PathBuf, PartitionEnds)>;
 
 /// Joins the runs of one partition.
 pub(super) struct Join<'s> {
@@ -176,11 +179,23 @@ impl<'s> Join<'s> {
         report
     }
 
+    /// Where the log of a partition that is in service begins and ends, and in which log dir.
+    fn ends(&self, log_end: Option<Offset>) -> Ends {
+        let name = self.scope.dir.name.as_ref().filter(|name| name.suffix.is_none())?;
+        let log_dir = self.scope.log_dir.as_ref().filter(|_| self.is_complete)?;
+        let checkpoint = self.scope.checkpoint(OffsetCheckpoint::LogStart);
+        let log_start = self.scope.dir.log_start_offset(checkpoint)?;
+        let topic_partition = name.topic_partition.clone();
+        let ends = PartitionEnds { topic_partition, log_start, log_end: log_end? };
+        Some((log_dir.path().to_owned(), ends))
+    }
+
     /// Ends the partition.
-    pub(super) fn finish(mut self) -> (Option<SegmentReport>, PartitionReport) {
+    pub(super) fn finish(mut self) -> (Option<SegmentReport>, PartitionReport, Ends) {
         let ended = self.end_log();
         let log_end = self.order.log_end().max(self.segments.last().map(|last| last.base_offset));
         let compacted = self.order.is_compacted();
+        let ends = self.ends(log_end);
         self.findings.extend(self.order.into_gaps());
         let (found, rebuilt) = self.replay.finish(compacted, log_end.unwrap_or_default());
         self.findings.extend(found);
@@ -201,7 +216,8 @@ impl<'s> Join<'s> {
         }
         let path = self.scope.dir.path().to_owned();
         let is_sound = self.is_sound && self.is_complete;
-        (ended, PartitionReport { path, findings, totals: self.totals, is_sound, rebuilt })
+        let totals = self.totals;
+        (ended, PartitionReport { path, findings, totals, is_sound, rebuilt }, ends)
     }
 }
 

@@ -7,20 +7,22 @@
 //!                            '----> a report of each partition, as it is complete
 //! ```
 
-use super::Problem;
 use super::batches::LogContext;
+use super::directory::{PartitionEnds, log_dir_findings, topic_id_findings};
 use super::partition::Join;
 use super::replay::read;
-use super::report::{PartitionReport, SegmentReport};
+use super::report::{PartitionReport, SegmentReport, Totals};
 use super::run::{Depth, Derived, OpenLog, Walked, Worker};
 use super::scope::{PartitionScope, Scope, VerifyOptions};
+use super::{Finding, Problem};
 use crate::error::Error;
+use crate::format::Position;
 use crate::format::offset_index::OffsetIndex;
 use crate::log::feed::{Fed, Feed, Opening};
 use crate::log::file_facts::FileIdentity;
 use crate::log::partition::FileEntry;
 use crate::log::runs::{Bounds, Cutter};
-use crate::log::{Access, FileBytes};
+use crate::log::{Access, FileBytes, LogDir, LogDirContext, PartitionDir};
 use crate::ordered::{self, Job};
 use crate::progress::Progress;
 use std::convert::Infallible;
@@ -52,6 +54,7 @@ pub fn verify(
         feed: Feed::default(),
         join: None,
         next_partition: 0,
+        ends: Vec::new(),
         is_stopped: false,
     };
     let new_worker = || Worker::new(options.depth, options.limits);
@@ -137,6 +140,8 @@ struct Look<'a> {
     /// The partition that is being joined, and which it is.
     join: Option<(usize, Join<'a>)>,
     next_partition: usize,
+    /// Where the logs end of the partitions that were read whole, by their log dirs.
+    ends: Vec<(PathBuf, PartitionEnds)>,
     is_stopped: bool,
 }
 
@@ -269,7 +274,8 @@ impl<'a> Look<'a> {
 
     fn end_partition(&mut self) {
         let Some((_, join)) = self.join.take() else { return };
-        let (ended, report) = join.finish();
+        let (ended, report, ends) = join.finish();
+        self.ends.extend(ends);
         self.ended(ended);
         if !self.listener.partition(report) {
             self.is_stopped = true;
@@ -308,5 +314,36 @@ impl<'a> Look<'a> {
             self.begin(last);
         }
         self.end_partition();
+        for log_dir in &self.scope.log_dirs {
+            if !self.is_stopped {
+                self.is_stopped = !self.listener.partition(self.log_dir(log_dir));
+            }
+        }
+    }
+
+    /// Judges what lies in a log dir beside its partitions, and what its files say about those.
+    fn log_dir(&self, context: &LogDirContext) -> PartitionReport {
+        let path = context.path();
+        let ends = self.ends.iter().filter(|(log_dir, _)| log_dir == path);
+        let ends: Vec<PartitionEnds> = ends.map(|(_, ends)| ends.clone()).collect();
+        let is_in = |partition: &&PartitionScope| {
+            partition.log_dir.as_ref().is_some_and(|log_dir| log_dir.path() == path)
+        };
+        let partitions = self.scope.partitions.iter().filter(is_in);
+        let dirs: Vec<&PartitionDir> = partitions.map(|partition| &partition.dir).collect();
+        let mut totals = Totals::default();
+        let mut findings = match LogDir::open(path) {
+            Ok(dir) => {
+                totals.files = dir.files.len() as u64;
+                log_dir_findings(&dir, context, &ends)
+            }
+            Err(error) => {
+                let problem = Problem::NotReadable { why: error.reason() };
+                vec![Finding::new(path.into(), Position(0)..Position(0), problem)]
+            }
+        };
+        findings.extend(topic_id_findings(&dirs));
+        let (is_sound, rebuilt) = (true, Vec::new());
+        PartitionReport { path: path.to_owned(), findings, totals, is_sound, rebuilt }
     }
 }

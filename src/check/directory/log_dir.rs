@@ -11,7 +11,7 @@ use crate::log::log_dir::Liveness;
 use crate::log::names::{OffsetCheckpoint, PartitionDirSuffix};
 use crate::log::{
     EntryKind, FileKind, FileName, LogDir, LogDirContext, PartitionDir, PartitionDirName,
-    TopicPartition, read_small,
+    TopicPartition,
 };
 use std::collections::HashMap;
 use std::path::Path;
@@ -204,44 +204,4 @@ fn meta_properties(path: &Path, findings: &mut Vec<Finding>) {
         let problem = Problem::Text { file: TextKind::MetaProperties, error: error.kind };
         findings.push(from_error(path, &bytes, error, problem));
     }
-}
-
-/// What the log dirs of *one* broker say against each other in their `meta.properties`. Nothing on
-/// a disk tells that two log dirs are one broker's: whoever calls this knows.
-#[must_use]
-pub fn broker_findings(log_dirs: &[&LogDir]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut seen: Vec<(&Path, MetaProperties)> = Vec::new();
-    for dir in log_dirs {
-        let Some(path) = dir.file(FileKind::MetaProperties) else { continue };
-        // What cannot be read or parsed is a finding of its own.
-        let Ok(bytes) = read_small(path) else { continue };
-        let Ok(meta) = MetaProperties::parse(&bytes) else { continue };
-        if let Some(why) = contradiction(&meta, &seen) {
-            let problem = Problem::Contradicts { file: TextKind::MetaProperties, why };
-            findings.push(whole(path, bytes.len() as u64, problem));
-        }
-        seen.push((dir.path(), meta));
-    }
-    findings
-}
-
-/// How `meta` contradicts one of those before it.
-fn contradiction(meta: &MetaProperties, seen: &[(&Path, MetaProperties)]) -> Option<String> {
-    let differs =
-        |key: &str, ours: Option<String>, theirs: &dyn Fn(&MetaProperties) -> Option<String>| {
-            let ours = ours?;
-            let other = seen.iter().find_map(|(path, meta)| Some((path, theirs(meta)?)));
-            let (path, theirs) = other.filter(|(_, theirs)| *theirs != ours)?;
-            Some(format!("{key} is {ours}, in {} it is {theirs}", path.display()))
-        };
-    let cluster_id = |meta: &MetaProperties| meta.cluster_id.clone();
-    let node_id = |meta: &MetaProperties| meta.node_id.map(|id| id.to_string());
-    differs("cluster.id", cluster_id(meta), &cluster_id)
-        .or_else(|| differs("node.id", node_id(meta), &node_id))
-        .or_else(|| {
-            let id = meta.directory_id?;
-            let (path, _) = seen.iter().find(|(_, other)| other.directory_id == Some(id))?;
-            Some(format!("directory.id {id} is that of {} as well", path.display()))
-        })
 }

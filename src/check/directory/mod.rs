@@ -7,7 +7,7 @@
 mod log_dir;
 mod partition;
 
-pub use log_dir::{PartitionEnds, broker_findings, log_dir_findings};
+pub use log_dir::{PartitionEnds, log_dir_findings};
 pub use partition::{partition_findings, topic_id_findings};
 
 use super::{Finding, Problem};

@@ -208,7 +208,7 @@ fn quorum_state(dir: &PartitionDir, findings: &mut Vec<Finding>) {
 /// Partitions in service that have one topic in their names and different ids in their
 /// `partition.metadata`. `dirs` are those of one log dir.
 #[must_use]
-pub fn topic_id_findings(dirs: &[PartitionDir]) -> Vec<Finding> {
+pub fn topic_id_findings(dirs: &[&PartitionDir]) -> Vec<Finding> {
     let mut topics: BTreeMap<&str, Vec<(&TopicPartition, &Path, u64, Uuid)>> = BTreeMap::new();
     for dir in dirs {
         let in_service = dir.name.as_ref().filter(|name| name.suffix.is_none());
