@@ -8,6 +8,7 @@
 //! ```
 
 pub mod apply;
+pub mod rebuild;
 
 pub use apply::{Applied, Outcome, apply};
 

@@ -2,7 +2,7 @@
 
 use crate::select::{OffsetRange, TimeRange};
 use crate::values::ValueStyle;
-use crate::{completions, dump, explain, lookup, ls, verify};
+use crate::{completions, dump, explain, lookup, ls, reindex, verify};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use segkit::limits::Limits;
 use std::path::PathBuf;
@@ -28,9 +28,10 @@ Exit status: 0 all is well; 1 the answer is no (damage found, offset not in the 
 look everywhere (I/O error, a limit was hit); 3 both; 64 the command line makes no sense.";
 
 /// The groups in which `seg --help` shows the commands.
-const GROUPS: [(&str, &[&str]); 3] = [
+const GROUPS: [(&str, &[&str]); 4] = [
     ("Inspect", &["ls", "dump", "lookup"]),
     ("Check", &["verify", "explain"]),
+    ("Change", &["reindex"]),
     ("Shell", &["completions"]),
 ];
 
@@ -70,6 +71,8 @@ pub enum Command {
     Verify(verify::Args),
     /// Say what a finding means, how it arises, what a broker does with it, and what to do
     Explain(explain::Args),
+    /// Build indexes and other derived files anew from the log; --check only compares
+    Reindex(reindex::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -248,6 +251,7 @@ impl Command {
             Self::Dump(args) => Some(&args.common),
             Self::Lookup(args) => Some(&args.common),
             Self::Verify(args) => Some(&args.common),
+            Self::Reindex(args) => Some(&args.common),
             Self::Explain(_) | Self::Completions(_) => None,
         }
     }

@@ -11,6 +11,7 @@ mod lookup;
 mod ls;
 mod output;
 mod progress_bar;
+mod reindex;
 mod render;
 mod row;
 mod scope;
@@ -58,6 +59,7 @@ fn run(command: &Command, out: &mut Output) -> anyhow::Result<Outcome> {
         Command::Dump(args) => dump::run(args, out),
         Command::Lookup(args) => lookup::run(args, out),
         Command::Verify(args) => verify::run(args, out),
+        Command::Reindex(args) => reindex::run(args, out),
         Command::Explain(args) => explain::run(args, out),
         Command::Completions(args) => completions::run(args, out),
     }

@@ -3,6 +3,7 @@
 //! A row is a function that visits a sink field by field, so that text and JSON share one list of
 //! names, and the record path writes straight into the output buffer.
 
+mod derived;
 mod entry;
 mod explanation;
 mod finding;
@@ -10,6 +11,7 @@ mod listing;
 mod names;
 mod place;
 
+pub use derived::{derived_file, entries, verdict_text};
 pub use entry::*;
 pub use explanation::explanation;
 pub use finding::{finding, summary};

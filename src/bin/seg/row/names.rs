@@ -168,3 +168,9 @@ pub const WARNINGS: Name = name!("warnings");
 pub const NOTES: Name = name!("notes");
 pub const UNREAD: Name = name!("unread");
 pub const SECONDS: Name = name!("seconds");
+
+pub const ACTION: Name = name!("action");
+pub const VERDICT: Name = name!("verdict");
+pub const EFFECT: Name = name!("effect");
+pub const ENTRIES_BEFORE: Name = name!("entriesBefore");
+pub const ENTRIES_AFTER: Name = name!("entriesAfter");

@@ -1,0 +1,383 @@
+//! `seg reindex`: derived files, built anew from the log.
+
+use crate::cli::{Common, EXIT_STATUS, Format, Input};
+use crate::findings;
+use crate::output::{Outcome, Output};
+use crate::progress_bar::Bar;
+use crate::render::{JsonLines, Sink};
+use crate::row;
+use crate::scope::scope;
+use crate::signals::{self, Interrupted};
+use crate::values::{count, size, terminal_text};
+use clap::ValueEnum;
+use segkit::check::report::{Counts, PartitionReport, SegmentReport, Totals};
+use segkit::check::{Depth, Finding, Listener, Scope, Severity, VerifyOptions, verify};
+use segkit::error::Error;
+use segkit::log::disk::RealDisk;
+use segkit::log::file_facts::FileIdentity;
+use segkit::log::lock::Guard;
+use segkit::log::{Access, FileKind};
+use segkit::progress::Progress;
+use segkit::repair::rebuild::{self, Compared, Verdict};
+use segkit::repair::{self, Applied};
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+const EXAMPLES: &str = "\
+Examples:
+  seg reindex /data/kafka/orders-0 --check                 are the indexes good? writes nothing
+  seg reindex /data/kafka/orders-0                         builds and writes them
+  seg reindex /data/kafka/orders-0/00000000000000131072.log    of one segment
+  seg reindex /data/kafka --only index,timeindex           of a whole log dir
+  seg reindex --check testdata/kafka-4.3.1 -v              with those that are good
+";
+
+/// The arguments of `seg reindex`.
+#[derive(clap::Args)]
+#[command(after_help = EXIT_STATUS, after_long_help = format!("{EXAMPLES}\n{EXIT_STATUS}"))]
+pub struct Args {
+    #[command(flatten)]
+    input: Input,
+    /// Compare only, write nothing
+    #[arg(long)]
+    check: bool,
+    /// Only files of these kinds
+    #[arg(long, value_enum, value_name = "KINDS", value_delimiter = ',')]
+    only: Vec<Kind>,
+    /// How many bytes of the log an index entry stands for, as in Kafka's index.interval.bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 4096)]
+    index_interval_bytes: u64,
+    /// The form of the answer
+    #[arg(long, value_enum, value_name = "FORM", default_value = "text", help_heading = "Output")]
+    format: Format,
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// The kinds of file that `--only` can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// Offset indexes
+    Index,
+    /// Time indexes
+    Timeindex,
+    /// Transaction indexes
+    Txnindex,
+    /// Producer snapshots
+    Snapshot,
+    /// leader-epoch-checkpoint
+    LeaderEpochCheckpoint,
+}
+
+impl Kind {
+    fn of_file(self) -> FileKind {
+        match self {
+            Self::Index => FileKind::OffsetIndex,
+            Self::Timeindex => FileKind::TimeIndex,
+            Self::Txnindex => FileKind::TxnIndex,
+            Self::Snapshot => FileKind::ProducerSnapshot,
+            Self::LeaderEpochCheckpoint => FileKind::LeaderEpochCheckpoint,
+        }
+    }
+}
+
+/// Builds the derived files of every path anew.
+pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
+    let started = Instant::now();
+    let mut scope = scope(&args.input.paths, args.input.kind, out)?;
+    scope.log_dirs.clear();
+    let guards = match args.check {
+        true => Guards::default(),
+        false => Guards::take(&mut scope, out)?,
+    };
+    let options = VerifyOptions {
+        depth: Depth::Checksums,
+        access: Access::Read,
+        threads: args.common.threads(),
+        limits: args.common.limits(),
+        max_duration: None,
+        rebuild_with_interval: Some(args.index_interval_bytes),
+    };
+    let bytes = scope.partitions.iter().map(|partition| partition.dir.log_bytes()).sum();
+    let watch = Watch(Bar::new(&args.common, bytes));
+    let wanted = scope.partitions.iter();
+    let wanted = wanted.map(|partition| (partition.dir.path().to_owned(), partition.only.clone()));
+    let mut work = Work {
+        args,
+        out,
+        guards: &guards,
+        wanted: wanted.collect(),
+        logs: Vec::new(),
+        tally: Tally::default(),
+        failed: None,
+    };
+    verify(&scope, &options, &watch, &mut work);
+    drop(watch);
+    let Work { tally, failed, .. } = work;
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    if signals::is_interrupted() {
+        let how_far = format!("read {} of logs", size(tally.totals.coverage.bytes()));
+        return Err(Interrupted(how_far).into());
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    match args.format {
+        Format::Json => {
+            let mut sink = JsonLines::default();
+            row::summary(&mut sink, &tally.totals, &tally.counts, seconds);
+            out.write(sink.buffer())?;
+        }
+        Format::Text => out.write(tally.text(args.check, seconds).as_bytes())?,
+    }
+    Ok(Outcome::default())
+}
+
+/// The locks of all log dirs and lone partitions, held while anything is written.
+#[derive(Default)]
+struct Guards {
+    held: Vec<Guard>,
+}
+
+impl Guards {
+    /// Takes the lock of every partition's log dir. What is locked by somebody else is said, and
+    /// left out.
+    fn take(scope: &mut Scope, out: &mut Output) -> io::Result<Self> {
+        let mut refused: BTreeSet<PathBuf> = BTreeSet::new();
+        let mut held: HashMap<PathBuf, Guard> = HashMap::new();
+        for partition in &scope.partitions {
+            let path = partition.dir.path();
+            let log_dir = partition.log_dir.as_ref().map(|log_dir| log_dir.path());
+            let place = log_dir.unwrap_or(path).to_owned();
+            if held.contains_key(&place) || refused.contains(&place) {
+                continue;
+            }
+            let guard = match log_dir {
+                Some(log_dir) => Guard::of_log_dir(log_dir, &RealDisk),
+                None => Guard::of_partition_alone(path),
+            };
+            match guard {
+                Ok(guard) => drop(held.insert(place, guard)),
+                Err(error) => {
+                    out.error(&error)?;
+                    refused.insert(place);
+                }
+            }
+        }
+        scope.partitions.retain(|partition| {
+            let log_dir = partition.log_dir.as_ref().map(|log_dir| log_dir.path());
+            !refused.contains(log_dir.unwrap_or(partition.dir.path()))
+        });
+        Ok(Self { held: held.into_values().collect() })
+    }
+
+    fn of(&self, partition: &Path) -> Option<&Guard> {
+        self.held.iter().find(|guard| guard.covers(partition))
+    }
+}
+
+struct Watch(Bar);
+
+impl Progress for Watch {
+    fn advance(&self, bytes: u64) {
+        self.0.advance(bytes);
+    }
+
+    fn should_stop(&self) -> bool {
+        signals::is_interrupted()
+    }
+}
+
+/// What was done, for the last line.
+#[derive(Default)]
+struct Tally {
+    totals: Totals,
+    counts: Counts,
+    files: u64,
+    pending: u64,
+    written: u64,
+    refused: u64,
+}
+
+impl Tally {
+    fn text(&self, is_check: bool, seconds: f64) -> String {
+        let Self { files, pending, written, refused, .. } = *self;
+        let what = match is_check {
+            true => format!("{} would be written", count(pending)),
+            false => format!("{} written", count(written)),
+        };
+        let refused = match refused {
+            0 => String::new(),
+            more => format!(", {} not looked at beside damage", count(more)),
+        };
+        let bytes = size(self.totals.coverage.bytes());
+        format!("{} files from {bytes} of logs in {seconds:.2} s: {what}{refused}\n", count(files))
+    }
+}
+
+/// Acts on each segment as it was read.
+struct Work<'a> {
+    args: &'a Args,
+    out: &'a mut Output,
+    guards: &'a Guards,
+    /// The files that are asked for of a partition; `None` for all.
+    wanted: HashMap<PathBuf, Option<BTreeSet<PathBuf>>>,
+    /// The logs of the partition that is being read.
+    logs: Vec<(Arc<Path>, FileIdentity)>,
+    tally: Tally,
+    failed: Option<io::Error>,
+}
+
+impl Listener for Work<'_> {
+    fn segment(&mut self, report: SegmentReport) {
+        let logs: Vec<_> =
+            report.identity.map(|id| (Arc::clone(&report.log), id)).into_iter().collect();
+        self.logs.extend(logs.iter().cloned());
+        let mut files = rebuild::of_segment(&report);
+        files.retain(|compared| self.is_wanted(compared, Some(&report.log)));
+        if !report.is_sound {
+            self.refuse(&report.log, &report.findings, files.len());
+            return;
+        }
+        self.act(&files, &logs);
+    }
+
+    fn partition(&mut self, report: PartitionReport) -> bool {
+        self.tally.totals.add(&report.totals);
+        let logs = std::mem::take(&mut self.logs);
+        let mut files = rebuild::of_partition(&report);
+        files.retain(|compared| self.is_wanted(compared, None));
+        if report.is_sound {
+            self.act(&files, &logs);
+        } else {
+            self.tally.refused += files.len() as u64;
+        }
+        for finding in &report.findings {
+            self.tally.counts.add(finding);
+        }
+        self.failed.is_none()
+    }
+}
+
+impl Work<'_> {
+    fn is_wanted(&self, compared: &Compared, log: Option<&Arc<Path>>) -> bool {
+        let file = &compared.file;
+        let kinds = &self.args.only;
+        if !kinds.is_empty() && !kinds.iter().any(|kind| kind.of_file() == file.kind) {
+            return false;
+        }
+        let directory = file.path.parent().unwrap_or(Path::new("."));
+        match self.wanted.get(directory) {
+            Some(Some(only)) => {
+                only.contains(&*file.path) || log.is_some_and(|log| only.contains(&**log))
+            }
+            _ => true,
+        }
+    }
+
+    /// A segment with damage in it: its findings, and nothing is done.
+    fn refuse(&mut self, log: &Path, found: &[Finding], files: usize) {
+        self.tally.refused += files as u64;
+        let is_error = |finding: &&Finding| {
+            *finding.file == *log && finding.severity() == Severity::Error
+                || finding.problem.is_unread()
+        };
+        for finding in found.iter().filter(is_error) {
+            let told = findings::answer(finding, self.args.format == Format::Json, self.out);
+            self.failed = self.failed.take().or(told.err());
+        }
+    }
+
+    fn act(&mut self, files: &[Compared], logs: &[(Arc<Path>, FileIdentity)]) {
+        self.tally.files += files.len() as u64;
+        self.tally.pending += files.iter().filter(|file| file.is_pending()).count() as u64;
+        let mut applied: HashMap<PathBuf, Applied> = HashMap::new();
+        if !self.args.check {
+            let plan = rebuild::plan(files, logs);
+            let directory = logs.first().and_then(|(log, _)| log.parent());
+            if let Some(guard) = directory.and_then(|path| self.guards.of(path)) {
+                let done = repair::apply(&plan, guard, &RealDisk);
+                applied.extend(done.into_iter().map(|applied| (applied.path.clone(), applied)));
+            }
+        }
+        for file in files {
+            let told = self.tell(file, applied.remove(&*file.file.path));
+            self.failed = self.failed.take().or(told.err());
+        }
+    }
+
+    fn tell(&mut self, compared: &Compared, applied: Option<Applied>) -> io::Result<()> {
+        let action = match &applied {
+            None if !compared.is_pending() => Action::Unchanged,
+            None if compared.file.before.is_none() => Action::Missing,
+            None => Action::Differs,
+            Some(Applied { outcome: repair::Outcome::Written, .. }) => Action::Written,
+            Some(Applied { outcome: repair::Outcome::Equal, .. }) => Action::Unchanged,
+            Some(Applied { outcome: repair::Outcome::Failed(error), .. }) => {
+                self.out.error(error)?;
+                Action::Failed
+            }
+        };
+        if let Some(Applied { unknown_writers: Some(why), path, .. }) = &applied
+            && self.out.verbose
+        {
+            let why = format!("whether anyone is writing it is not known: {why}");
+            let line = Error::other("asking about", path, why).to_string();
+            self.out.say(format!("seg: {}\n", terminal_text(&line)).as_bytes())?;
+        }
+        self.tally.written += u64::from(action == Action::Written);
+        let is_bad = matches!(compared.verdict, Verdict::Missing(_) | Verdict::Wrong(_));
+        if is_bad && matches!(action, Action::Missing | Action::Differs) {
+            self.out.outcome.add(Outcome::NO);
+        }
+        let is_news = action != Action::Unchanged && (is_bad || !self.args.check);
+        if self.args.format == Format::Json {
+            let mut sink = JsonLines::default();
+            row::derived_file(&mut sink, compared, action.name());
+            self.out.write(sink.buffer())
+        } else if is_news || self.out.verbose {
+            self.out.write(line(compared, action).as_bytes())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// What became of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    Written,
+    Unchanged,
+    Differs,
+    Missing,
+    Failed,
+}
+
+impl Action {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Written => "written",
+            Self::Unchanged => "unchanged",
+            Self::Differs => "differs",
+            Self::Missing => "missing",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// `orders-0/00000000000000000000.index  written  12 → 15 entries  was wrong: lookups miss records`
+fn line(compared: &Compared, action: Action) -> String {
+    let (before, after) = row::entries(&compared.file);
+    let entries = match (before, after) {
+        (Some(before), after) if before == after => format!("{} entries", count(after)),
+        (Some(before), after) => format!("{} → {} entries", count(before), count(after)),
+        (None, after) => format!("{} entries", count(after)),
+    };
+    let verdict = row::verdict_text(compared.verdict, action == Action::Written);
+    let path = terminal_text(&compared.file.path.to_string_lossy());
+    format!("{path}  {:9}  {entries}{verdict}\n", action.name())
+}
