@@ -109,19 +109,19 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
-def java(main, *args, cwd=None):
+def java(main, *args, **options):
     """Runs one of the programs in java/ with the newest clients."""
     WORK.joinpath("client.properties").write_text(LOG4J2.format(level="off"))
-    run([*JAVA, f"-Dlog4j2.configurationFile=file:{WORK}/client.properties", main, *map(str, args)],
-        cwd=cwd, env=class_path("4.3.1", f"{WORK}/classes"))
+    return run([*JAVA, f"-Dlog4j2.configurationFile=file:{WORK}/client.properties", main, *map(str, args)],
+               env=class_path("4.3.1", f"{WORK}/classes"), **options)
 
 
 def python(script, *args):
     run([WORK / "venv/bin/python", HERE / script, *map(str, args)])
 
 
-def run(command, **options):
-    subprocess.run(command, check=True, timeout=300, preexec_fn=die_with_parent, **options)
+def run(command, check=True, **options):
+    return subprocess.run(command, check=check, timeout=300, preexec_fn=die_with_parent, **options)
 
 
 def copy(source, target):
@@ -157,7 +157,7 @@ def work_dir(prefix):
 class Broker:
     """One node; `with` guarantees that nothing of it outlives the block."""
 
-    def __init__(self, release):
+    def __init__(self, release, more_settings=""):
         self.release = release
         self.home = pathlib.Path(tempfile.mkdtemp(prefix=f"{release}-", dir=WORK))
         _dirs.add(self.home)
@@ -171,7 +171,8 @@ class Broker:
         text = COMMON + (KRAFT if self.kraft else ZOOKEEPER_BROKER)
         if release >= "4.2":
             text += SHARE_GROUPS
-        self.settings = text.format(**ports)
+        # Of two lines with the same key the last one counts.
+        self.settings = text.format(**ports) + more_settings
         (self.home / "server.properties").write_text(self.settings)
         (self.home / "zookeeper.properties").write_text(ZOOKEEPER.format(**ports))
         (self.home / "log.properties").write_text(LOG4J2.format(level="info") if release >= "4" else LOG4J1)

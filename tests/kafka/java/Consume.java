@@ -66,7 +66,7 @@ public final class Consume {
         }
     }
 
-    private static KafkaConsumer<byte[], byte[]> consumer(String bootstrap, String isolation) {
+    static KafkaConsumer<byte[], byte[]> consumer(String bootstrap, String isolation) {
         Properties config = new Properties();
         config.put("bootstrap.servers", bootstrap);
         config.put("isolation.level", isolation);
@@ -95,7 +95,7 @@ public final class Consume {
         return records.stream().map(Consume::line).toList();
     }
 
-    private static String line(ConsumerRecord<byte[], byte[]> record) {
+    static String line(ConsumerRecord<byte[], byte[]> record) {
         var out = new StringBuilder("{\"offset\":").append(record.offset())
             .append(",\"timestamp\":").append(record.timestamp())
             .append(",\"timestampType\":\"").append(record.timestampType()).append('"')
