@@ -36,6 +36,12 @@ def epochs(file):
     return [tuple(map(int, line.split())) for line in file.read_text().splitlines()[2:]] if file.exists() else []
 
 
+def epochs_from(log_start, epochs):
+    """Of the epochs that began at or before the start of the log, the last is the one that holds there."""
+    before = [(epoch, log_start) for epoch, start in epochs if start <= log_start]
+    return before[-1:] + [(epoch, start) for epoch, start in epochs if start > log_start]
+
+
 # ---- what kafka-dump-log says ----
 
 BATCH = re.compile(r"^(?:baseOffset: .*|offset: \d+ )position: \d+ \w+: (?P<time>-?\d+) ")
