@@ -35,6 +35,8 @@ struct Rebuild {
     /// Snapshots that the replay has not come to yet, the next one last.
     snapshots: Vec<(Offset, FileEntry)>,
     found: Vec<Snapshot>,
+    /// Those that are not there.
+    missing: Vec<Rebuilt>,
     aborted: Vec<(OpenTxnIndex, Option<Offset>)>,
     start: Option<Offset>,
 }
@@ -80,6 +82,7 @@ impl Replay {
                 checkpoint,
                 snapshots: entries,
                 found: Vec::new(),
+                missing: Vec::new(),
                 aborted: Vec::new(),
                 start: None,
             }),
@@ -109,6 +112,7 @@ impl Replay {
                 rebuild.start = Some(base_offset);
                 rebuild.producers = Producers::new(base_offset);
             }
+            rebuild.snapshot_of_segment(base_offset, &path);
             let bytes = found.as_ref().map(|file| &*file.bytes);
             let index = AbortedIndex::new(base_offset, bytes, false).rebuilding();
             rebuild.aborted.push((OpenTxnIndex { path, file: found, index }, next_base));
@@ -178,6 +182,23 @@ impl Rebuild {
         }
     }
 
+    /// Brokers write a snapshot wherever a segment begins, but for the first.
+    fn snapshot_of_segment(&mut self, base: Offset, beside: &Path) {
+        self.snapshots_up_to(base);
+        let is_there = self.found.iter().any(|snapshot| snapshot.offset == base);
+        if self.start != Some(base) && !is_there {
+            self.missing.push(self.missing_snapshot(base, beside));
+        }
+    }
+
+    fn missing_snapshot(&self, offset: Offset, beside: &Path) -> Rebuilt {
+        let kind = FileKind::ProducerSnapshot;
+        let name = FileName::of_segment(offset, kind).to_string();
+        let path = beside.with_file_name(name).as_path().into();
+        let after = rebuilt_snapshot(None, &self.producers, false);
+        Rebuilt { path, kind, before: None, after }
+    }
+
     /// The one at the beginning of the log is where the replay begins.
     fn snapshots_up_to(&mut self, next: Offset) {
         while let Some((offset, entry)) = self.snapshots.pop_if(|(offset, _)| *offset <= next) {
@@ -197,8 +218,11 @@ impl Rebuild {
 
     fn finish(mut self, compacted: bool, log_end: Offset) -> Vec<Rebuilt> {
         self.end_segment();
-        let mut all = Vec::new();
         let directory = self.aborted.first().map(|(open, _)| Arc::clone(&open.path));
+        let Some(directory) = directory else { return Vec::new() };
+        let end = self.missing_snapshot(log_end, &directory);
+        let mut all = self.missing;
+        let mut has_end = all.iter().any(|missing| missing.path == end.path);
         for (open, _) in self.aborted {
             let after = open.index.rebuilt(compacted);
             if open.file.is_some() || after.as_ref().is_some_and(|bytes| !bytes.is_empty()) {
@@ -206,7 +230,6 @@ impl Rebuild {
                 all.push(Rebuilt { path, kind, before: open.file, after });
             }
         }
-        let mut has_end = false;
         for Snapshot { file, offset, in_compacted, otherwise } in self.found {
             has_end |= offset == log_end;
             let after = if compacted { in_compacted } else { otherwise };
@@ -215,14 +238,9 @@ impl Rebuild {
             let (kind, path) = (FileKind::ProducerSnapshot, Arc::clone(&file.path));
             all.push(Rebuilt { path, kind, before: Some(file), after });
         }
-        let Some(directory) = directory else { return all };
         has_end |= self.start == Some(log_end);
         if !has_end {
-            let kind = FileKind::ProducerSnapshot;
-            let name = FileName::of_segment(log_end, kind).to_string();
-            let path = directory.with_file_name(name).as_path().into();
-            let after = rebuilt_snapshot(None, &self.producers, compacted);
-            all.push(Rebuilt { path, kind, before: None, after });
+            all.push(end);
         }
         let before = self.checkpoint;
         let after = self.epochs.rebuilt(before.as_ref().map(|file| &*file.bytes), log_end);

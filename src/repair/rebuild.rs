@@ -5,6 +5,7 @@ use super::{Action, Plan};
 use crate::check::problem::IndexKind;
 use crate::check::report::{PartitionReport, Rebuilt, SegmentReport};
 use crate::check::{Finding, Problem, Severity};
+use crate::format::producer_snapshot;
 use crate::log::FileKind;
 use crate::log::file_facts::FileIdentity;
 use std::path::{Path, PathBuf};
@@ -74,7 +75,11 @@ fn compare(file: &Rebuilt, findings: &[Finding]) -> Compared {
     let worst = bad.max_by_key(|finding| finding.severity());
     let verdict = match (&file.before, worst) {
         _ if file.after.is_none() => Verdict::Equal,
-        (None, None) if is_index(file.kind) => Verdict::NotYet,
+        (None, None) if is_index(file.kind) || file.kind == FileKind::TxnIndex => Verdict::NotYet,
+        // Of no producer: what a broker assumes without one.
+        (None, _) if file.after.as_deref() == Some(&producer_snapshot::encode(&[])[..]) => {
+            Verdict::NotYet
+        }
         (None, _) => Verdict::Missing(effect_of_missing(file.kind)),
         (Some(_), Some(finding)) => Verdict::Wrong(effect(finding)),
         (Some(_), None) if is_index(file.kind) => Verdict::Safe,

@@ -182,8 +182,12 @@ impl AbortedIndex {
     pub fn rebuilt(&self, compacted: bool) -> Option<Vec<u8>> {
         let here =
             if compacted { self.is_wrong_if_compacted } else { self.is_wrong_unless_compacted };
-        let is_wrong = self.is_wrong || here;
-        let rebuilt = self.rebuilt.as_ref().filter(|_| is_wrong)?;
+        let rebuilt = self.rebuilt.as_ref()?;
+        // Where there is none, a recovery also writes what nobody needs any more.
+        let is_missing = !self.is_there && !rebuilt.entries.is_empty();
+        if !(self.is_wrong || here || is_missing) {
+            return None;
+        }
         let mut entries = rebuilt.entries.clone();
         entries.sort_by_key(|entry| entry.last_offset);
         entries.dedup_by_key(|entry| entry.last_offset);
