@@ -153,6 +153,7 @@ impl LogJoin {
         let is_stream = file.bytes.is_stream();
         let length = if is_stream { self.account.position().0 } else { file.bytes.len() };
         let is_empty = self.is_empty();
+        let was_replaced = file.was_replaced();
         let coverage = self.account.close(length);
         let read = LogRead {
             length: self.tail.unwrap_or(Position(length)),
@@ -161,6 +162,10 @@ impl LogJoin {
         let mut findings = vec![self.findings];
         if let Some(log) = findings.last_mut().filter(|_| is_empty && file.segment.is_some()) {
             log.add(Position(0)..Position(0), None, Problem::SegmentEmpty);
+        }
+        if let Some(log) = findings.last_mut().filter(|_| was_replaced) {
+            let problem = Problem::Replaced { settled: false };
+            log.add(Position(0)..Position(length), None, problem);
         }
         findings.extend(self.index.map(|index| index.finish(read)));
         findings.extend(self.time_index.map(|index| index.finish(read)));

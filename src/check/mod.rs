@@ -7,6 +7,7 @@ pub mod coverage;
 mod damage;
 pub mod directory;
 pub mod epochs;
+mod evidence;
 pub mod explain;
 pub mod finding;
 mod findings;
@@ -22,6 +23,7 @@ mod replay;
 pub mod report;
 mod run;
 pub mod scope;
+mod second_look;
 mod sentence;
 mod verify;
 

@@ -46,6 +46,15 @@ pub(super) struct OpenLog {
     pub(super) identity: Option<FileIdentity>,
 }
 
+impl OpenLog {
+    /// True when its name is that of another file by now, as after compaction.
+    pub(super) fn was_replaced(&self) -> bool {
+        let Some(then) = self.identity.filter(|_| self.context.is_live) else { return false };
+        let now = FileIdentity::of(&self.context.file).ok().flatten();
+        now.is_some_and(|now| (now.device, now.inode) != (then.device, then.inode))
+    }
+}
+
 /// A derived file of a segment.
 #[derive(Debug, Default)]
 pub(super) enum Derived {

@@ -14,6 +14,7 @@ use super::replay::read;
 use super::report::{PartitionReport, SegmentReport, Totals};
 use super::run::{Depth, Derived, OpenLog, Walked, Worker};
 use super::scope::{PartitionScope, Scope, VerifyOptions};
+use super::second_look::settle;
 use super::{Finding, Problem};
 use crate::error::Error;
 use crate::format::Position;
@@ -45,6 +46,17 @@ pub fn verify(
     progress: &dyn Progress,
     listener: &mut dyn Listener,
 ) {
+    look(scope, options, progress, listener, true);
+}
+
+/// The same; a second look at what changed meanwhile is taken where `looks_twice`.
+pub(super) fn look(
+    scope: &Scope,
+    options: &VerifyOptions,
+    progress: &dyn Progress,
+    listener: &mut dyn Listener,
+    looks_twice: bool,
+) {
     let look = Look {
         scope,
         options,
@@ -55,6 +67,7 @@ pub fn verify(
         join: None,
         next_partition: 0,
         ends: Vec::new(),
+        looks_twice,
         is_stopped: false,
     };
     let new_worker = || Worker::new(options.depth, options.limits);
@@ -142,6 +155,7 @@ struct Look<'a> {
     next_partition: usize,
     /// Where the logs end of the partitions that were read whole, by their log dirs.
     ends: Vec<(PathBuf, PartitionEnds)>,
+    looks_twice: bool,
     is_stopped: bool,
 }
 
@@ -214,17 +228,17 @@ impl<'a> Look<'a> {
         };
         let stream = partition.stream.lock().ok().and_then(|mut stream| stream.take());
         let files = log.segment.and_then(|index| partition.dir.segments.get(index));
-        let is_identified = self.options.rebuild_with_interval.is_some();
+        let is_live = partition.is_live();
+        let is_identified = is_live || self.options.rebuild_with_interval.is_some();
         let read_if = |entry: Option<&FileEntry>| {
             entry.map_or(Derived::Missing, |entry| read(entry, is_identified))
         };
-        let identity = match is_identified {
+        let identity = match is_identified && stream.is_none() {
             true => FileIdentity::of(&log.entry.path)?,
             false => None,
         };
         let index = read_if(files.and_then(|files| files.index.as_ref()));
         let time_index = read_if(files.and_then(|files| files.time_index.as_ref()));
-        let is_live = partition.is_live();
         let bytes = match stream {
             Some(stream) => stream,
             None => FileBytes::open(&log.entry.path, self.access(is_live))?,
@@ -273,10 +287,16 @@ impl<'a> Look<'a> {
     }
 
     fn end_partition(&mut self) {
-        let Some((_, join)) = self.join.take() else { return };
-        let (ended, report, ends) = join.finish();
+        let Some((number, join)) = self.join.take() else { return };
+        let (ended, mut report, ends) = join.finish();
         self.ends.extend(ends);
         self.ended(ended);
+        if let Some(scope) = self.scope.partitions.get(number)
+            && self.looks_twice
+            && !self.is_stopped
+        {
+            report = settle(scope, self.options, report);
+        }
         if !self.listener.partition(report) {
             self.is_stopped = true;
             self.feed.stop(self.logs.len());
