@@ -102,7 +102,7 @@ impl Totals {
     }
 }
 
-/// How many findings of each severity there are, by places.
+/// How many findings of each severity there are: errors and warnings by places, notes by rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Errors.
@@ -116,11 +116,10 @@ pub struct Counts {
 impl Counts {
     /// One more finding.
     pub fn add(&mut self, finding: &Finding) {
-        let count = match finding.severity() {
-            Severity::Error => &mut self.errors,
-            Severity::Warning => &mut self.warnings,
-            Severity::Note => &mut self.notes,
-        };
-        *count = count.saturating_add(finding.places);
+        match finding.severity() {
+            Severity::Error => self.errors = self.errors.saturating_add(finding.places),
+            Severity::Warning => self.warnings = self.warnings.saturating_add(finding.places),
+            Severity::Note => self.notes += 1,
+        }
     }
 }

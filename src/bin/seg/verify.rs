@@ -154,8 +154,8 @@ impl Summary {
                 found.push(plural(number, name));
             }
         }
-        if found.is_empty() {
-            found.push("sound".to_owned());
+        if errors == 0 && warnings == 0 {
+            found.insert(0, "sound".to_owned());
         }
         let unread = match coverage.unread {
             0 => String::new(),
