@@ -17,6 +17,21 @@ fn damage(from: &str, to: &str, at: usize) {
     fs::write(to, bytes).unwrap();
 }
 
+/// A partition of `testdata`, copied, without its files of these endings.
+fn without(from: &str, to: &str, endings: &[&str]) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let to = root.join(to);
+    drop(fs::remove_dir_all(&to));
+    fs::create_dir_all(&to).unwrap();
+    for entry in fs::read_dir(root.join(from)).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if !endings.iter().any(|ending| name.ends_with(ending)) {
+            fs::copy(entry.path(), to.join(name)).unwrap();
+        }
+    }
+}
+
 #[test]
 fn sessions() {
     let sessions = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sessions");
@@ -25,6 +40,21 @@ fn sessions() {
         "testdata/kafka-4.3.1/epochs-0/00000000000000000000.log",
         "tests/sessions/damage.in/orders-0/00000000000000000000.log",
         700,
+    );
+    without(
+        "testdata/kafka-4.3.1/epochs-0",
+        "tests/sessions/verify.in/orders-0",
+        &["182.index", "182.timeindex"],
+    );
+    damage(
+        "testdata/kafka-4.3.1/epochs-0/00000000000000000000.log",
+        "tests/sessions/verify.in/orders-0/00000000000000000000.log",
+        700,
+    );
+    without(
+        "testdata/kafka-4.3.1/txn-0",
+        "tests/sessions/reindex.in/orders-1",
+        &["147.index", "147.txnindex"],
     );
     trycmd::TestCases::new()
         .case("tests/sessions/*.trycmd")

@@ -70,7 +70,7 @@ pub fn of_partition(report: &PartitionReport) -> Vec<Compared> {
 }
 
 fn compare(file: &Rebuilt, findings: &[Finding]) -> Compared {
-    let own = findings.iter().filter(|finding| finding.file == file.path);
+    let own = findings.iter().filter(|finding| is_about(finding, file));
     let bad = own.clone().filter(|finding| finding.severity() > Severity::Note);
     let worst = bad.max_by_key(|finding| finding.severity());
     let verdict = match (&file.before, worst) {
@@ -86,6 +86,17 @@ fn compare(file: &Rebuilt, findings: &[Finding]) -> Compared {
         (Some(_), None) => Verdict::Wrong(effect_of_missing(file.kind)),
     };
     Compared { file: file.clone(), verdict }
+}
+
+/// An entry that is missing in a transaction index is said where its marker is, in the log.
+fn is_about(finding: &Finding, file: &Rebuilt) -> bool {
+    let is_missing_entry = matches!(finding.problem, Problem::TxnIndexMissing { .. });
+    match file.kind {
+        FileKind::TxnIndex if is_missing_entry => {
+            finding.file.with_extension("") == file.path.with_extension("")
+        }
+        _ => finding.file == file.path && !is_missing_entry,
+    }
 }
 
 fn is_index(kind: FileKind) -> bool {

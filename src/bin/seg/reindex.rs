@@ -372,10 +372,10 @@ impl Action {
 /// `orders-0/00000000000000000000.index  written  12 → 15 entries  was wrong: lookups miss records`
 fn line(compared: &Compared, action: Action) -> String {
     let (before, after) = row::entries(&compared.file);
-    let entries = match (before, after) {
-        (Some(before), after) if before == after => format!("{} entries", count(after)),
-        (Some(before), after) => format!("{} → {} entries", count(before), count(after)),
-        (None, after) => format!("{} entries", count(after)),
+    let entries = match before {
+        Some(before) if before != after => format!("{} → {} entries", count(before), count(after)),
+        _ if after == 1 => "1 entry".to_owned(),
+        _ => format!("{} entries", count(after)),
     };
     let verdict = row::verdict_text(compared.verdict, action == Action::Written);
     let path = terminal_text(&compared.file.path.to_string_lossy());

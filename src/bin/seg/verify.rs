@@ -90,7 +90,9 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
             row::summary(&mut sink, &summary.totals, &summary.counts, summary.seconds);
             out.write(sink.buffer())?;
         }
-        Format::Text => out.write(summary.text().as_bytes())?,
+        // When nothing was looked at, there is nothing to sum up.
+        Format::Text if scope.partitions.is_empty() && scope.log_dirs.is_empty() => {}
+        Format::Text => out.write(summary.text(args.headers).as_bytes())?,
     }
     Ok(Outcome::default())
 }
@@ -145,7 +147,7 @@ struct Summary {
 
 impl Summary {
     /// `2 partitions, 14 segments, 1.7 GiB, 1,620,000 records in 0.31 s: 1 error, 1 warning`
-    fn text(&self) -> String {
+    fn text(&self, headers_only: bool) -> String {
         let Totals { partitions, segments, records, coverage, .. } = self.totals;
         let Counts { errors, warnings, notes } = self.counts;
         let mut found = Vec::new();
@@ -155,7 +157,8 @@ impl Summary {
             }
         }
         if errors == 0 && warnings == 0 {
-            found.insert(0, "sound".to_owned());
+            let sound = if headers_only { "headers are sound" } else { "sound" };
+            found.insert(0, sound.to_owned());
         }
         let unread = match coverage.unread {
             0 => String::new(),
