@@ -9,19 +9,32 @@
 //!   |                                                         ^
 //!   v                                                         |
 //!  bin/seg --> log ------> format views --> check -----> rows --> renderer
-//!    a file      names,      batches,         findings     text, JSON lines,
-//!    a command   bytes,      records,                      kafka-dump-log's text
-//!                runs        index entries
+//!    a file      names,      batches,         findings,    text, JSON lines,
+//!    a command   bytes,      records,         coverage     kafka-dump-log's text
+//!                runs        index entries      |
+//!                                               v
+//!                                             repair: a plan, then its application
 //! ```
 //!
 //! Nothing flows back up. A command reads from top to bottom: open, compute, print.
+//!
+//! Whatever walks whole logs, walks them in runs of a few MiB, on every thread:
+//!
+//! ```text
+//!   log::feed     files cut into runs, handed out in order; a cut is a guess, by index or lengths
+//!   ordered       runs walked at the same time, their results taken in order
+//!   check::run    one run judged by itself: findings, and facts about its batches
+//!   check::*      facts joined in order: neighbours, indexes, producers, epochs; bytes counted
+//! ```
+//!
+//! Where the walk of a run ends elsewhere than it was cut, what was handed out behind it is void.
 //!
 //! # Layers
 //!
 //! ```text
 //!   bin/seg --> repair --> check --> log --> format
 //!
-//!   error, limits, progress: anyone may use them
+//!   error, limits, ordered, progress: anyone may use them
 //! ```
 //!
 //! | layer | what it is | never |
@@ -52,14 +65,17 @@
 //!    but what the system itself keeps for a process: signals, the locks that are held
 //!    (`log/lock.rs`), the mask for new files (`log/disk.rs`).
 //! 7. Every byte of a `.log` is in exactly one piece of its walk: a proved batch or a damage.
+//!    [`check::coverage`] sums them up in their order and asserts that they touch.
 //! 8. Positions are `u64`, never assumed to fit 31 bits.
 //!
 //! # Where things go
 //!
 //! A new file kind: a view in `format`, its name in `log/names.rs`, its rows in `bin/seg/row.rs`
 //! and `bin/seg/dump/small.rs`. A new output field: `bin/seg/row.rs`, which holds all output names.
-//! A new problem: a variant in `check/problem.rs`,
-//! its page in `check/explain/pages`. A new command: one file in `bin/seg`.
+//! A new problem: a variant in `check/problem.rs`, its code and severity in `check/catalogue.rs`,
+//! its sentence in `check/sentence.rs`, its evidence in `bin/seg/row/finding.rs`, its page in
+//! `check/explain/pages`, and a fixture in `tests` that trips it. A new command: one file in
+//! `bin/seg`.
 
 pub mod check;
 pub mod error;

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Each thread holds one piece and one buffer. The thread whose turn it is writes its buffer as
-//! soon as there are [`WRITE_BYTES`] in it, while they are still in the processor's cache. A buffer
-//! that grows past [`FLUSH_BYTES`] waits for its turn, so that memory does not grow with what a
+//! soon as there are `WRITE_BYTES` in it, while they are still in the processor's cache. A buffer
+//! that grows past `FLUSH_BYTES` waits for its turn, so that memory does not grow with what a
 //! piece unpacks to.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -118,13 +118,16 @@ impl<J: Job> Turn<'_, J> {
     }
 }
 
+/// The output of a piece, and what the work on it came to besides.
+type Worked<J> = Result<(Vec<u8>, <J as Job>::Done), <J as Job>::Error>;
+
 /// Runs `job` on `threads` threads. `work` makes output of a piece; it is given the thread's own
 /// state, which `new_worker` makes.
 pub fn run<J: Job, W>(
     job: J,
     threads: usize,
     new_worker: impl Fn() -> W + Sync,
-    work: impl Fn(&mut W, J::Piece, &mut Turn<'_, J>) -> Result<(Vec<u8>, J::Done), J::Error> + Sync,
+    work: impl Fn(&mut W, J::Piece, &mut Turn<'_, J>) -> Worked<J> + Sync,
 ) -> Result<J, J::Error> {
     let state = State { job, handed_out: 0, turn: 0, void_below: 0, is_over: false, error: None };
     let shared = Shared { state: Mutex::new(state), turned: Condvar::new() };
@@ -183,11 +186,7 @@ fn claim<J: Job>(shared: &Shared<J>) -> Option<(J::Piece, u64)> {
     None
 }
 
-fn finish<J: Job>(
-    shared: &Shared<J>,
-    mut turn: Turn<'_, J>,
-    result: Result<(Vec<u8>, J::Done), J::Error>,
-) {
+fn finish<J: Job>(shared: &Shared<J>, mut turn: Turn<'_, J>, result: Worked<J>) {
     let done = match result {
         Ok((mut output, done)) => (turn.is_void || turn.write(&mut output)).then_some(Ok(done)),
         Err(error) => Some(Err(error)),

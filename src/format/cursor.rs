@@ -197,8 +197,8 @@ impl<'a> Cursor<'a> {
         self.is_padded
     }
 
-    /// The value, what is behind it, and whether it is longer than need be. Takes a copy: a cursor whose address is not known to
-    /// anyone can live in registers.
+    /// The value, what is behind it, and whether it is longer than need be. Takes a copy: a cursor
+    /// whose address is not known to anyone can live in registers.
     #[inline(never)]
     fn long_varint(self) -> Result<(u32, &'a [u8], bool)> {
         let mut value = 0u32;
