@@ -32,5 +32,5 @@ pub use finding::Finding;
 pub use findings::FileFindings;
 pub use problem::Problem;
 pub use run::Depth;
-pub use scope::{PartitionScope, Scope, VerifyOptions};
+pub use scope::{LogDirScope, PartitionScope, Scope, VerifyOptions};
 pub use verify::{Listener, verify};

@@ -179,6 +179,22 @@ impl<'s> Join<'s> {
         report
     }
 
+    /// How many files there are besides those of batches, which are counted as they are read.
+    fn derived_files(&self) -> u64 {
+        let dir = &self.scope.dir;
+        let of_segments = dir.segments.iter().flat_map(|files| {
+            [files.index.as_ref(), files.time_index.as_ref(), files.txn_index.as_ref()]
+        });
+        let alone = [
+            dir.leader_epoch_checkpoint.as_ref(),
+            dir.partition_metadata.as_ref(),
+            dir.quorum_state.as_ref(),
+        ];
+        let named = dir.snapshots.iter().chain(&dir.orphans).chain(&dir.leftovers);
+        let files = of_segments.chain(alone).flatten().chain(named.map(|named| &named.file));
+        files.filter(|file| self.scope.wants_file(&file.path)).count() as u64
+    }
+
     /// Where the log of a partition that is in service begins and ends, and in which log dir.
     fn ends(&self, log_end: Option<Offset>) -> Ends {
         let name = self.scope.dir.name.as_ref().filter(|name| name.suffix.is_none())?;
@@ -196,6 +212,7 @@ impl<'s> Join<'s> {
         let log_end = self.order.log_end().max(self.segments.last().map(|last| last.base_offset));
         let compacted = self.order.is_compacted();
         let ends = self.ends(log_end);
+        self.totals.files += self.derived_files();
         self.findings.extend(self.order.into_gaps());
         let (found, rebuilt) = self.replay.finish(compacted, log_end.unwrap_or_default());
         self.findings.extend(found);

@@ -16,7 +16,16 @@ pub struct Scope {
     /// Partitions, in the order in which they are reported.
     pub partitions: Vec<PartitionScope>,
     /// Log dirs whose own files are judged, behind the partitions.
-    pub log_dirs: Vec<Arc<LogDirContext>>,
+    pub log_dirs: Vec<LogDirScope>,
+}
+
+/// A log dir whose own files are to be judged.
+#[derive(Debug)]
+pub struct LogDirScope {
+    /// What it says about its partitions.
+    pub context: Arc<LogDirContext>,
+    /// When not all of its own files are asked for: those that are.
+    pub only: Option<BTreeSet<PathBuf>>,
 }
 
 /// A partition that is to be judged.

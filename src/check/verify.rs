@@ -13,7 +13,7 @@ use super::partition::Join;
 use super::replay::read;
 use super::report::{PartitionReport, SegmentReport, Totals};
 use super::run::{Depth, Derived, OpenLog, Walked, Worker};
-use super::scope::{PartitionScope, Scope, VerifyOptions};
+use super::scope::{LogDirScope, PartitionScope, Scope, VerifyOptions};
 use super::second_look::settle;
 use super::{Finding, Problem};
 use crate::error::Error;
@@ -23,7 +23,7 @@ use crate::log::feed::{Fed, Feed, Opening};
 use crate::log::file_facts::FileIdentity;
 use crate::log::partition::FileEntry;
 use crate::log::runs::{Bounds, Cutter};
-use crate::log::{Access, FileBytes, LogDir, LogDirContext, PartitionDir};
+use crate::log::{Access, FileBytes, LogDir, PartitionDir};
 use crate::ordered::{self, Job};
 use crate::progress::Progress;
 use std::convert::Infallible;
@@ -342,7 +342,8 @@ impl<'a> Look<'a> {
     }
 
     /// Judges what lies in a log dir beside its partitions, and what its files say about those.
-    fn log_dir(&self, context: &LogDirContext) -> PartitionReport {
+    fn log_dir(&self, scope: &LogDirScope) -> PartitionReport {
+        let context = &scope.context;
         let path = context.path();
         let ends = self.ends.iter().filter(|(log_dir, _)| log_dir == path);
         let ends: Vec<PartitionEnds> = ends.map(|(_, ends)| ends.clone()).collect();
@@ -363,6 +364,10 @@ impl<'a> Look<'a> {
             }
         };
         findings.extend(topic_id_findings(&dirs));
+        if let Some(only) = &scope.only {
+            findings.retain(|finding| only.contains(&*finding.file));
+            totals.files = only.len() as u64;
+        }
         let (is_sound, rebuilt) = (true, Vec::new());
         PartitionReport { path: path.to_owned(), findings, totals, is_sound, rebuilt }
     }

@@ -3,10 +3,10 @@
 use crate::cli::KindName;
 use crate::input::{STDIN, Surroundings, nothing_here};
 use crate::output::Output;
-use segkit::check::{PartitionScope, Scope};
+use segkit::check::{LogDirScope, PartitionScope, Scope};
 use segkit::error::Error;
 use segkit::log::log_dir::{self, PathKind};
-use segkit::log::{Access, FileBytes, PartitionDir};
+use segkit::log::{Access, FileBytes, FileKind, PartitionDir};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -35,7 +35,7 @@ impl Builder {
         }
         let found = log_dir::find(path)?;
         if let PathKind::File(name) = found.kind {
-            return self.file(path, name.is_some(), kind);
+            return self.file(path, name.map(|name| name.kind), kind);
         }
         for error in &found.errors {
             // stdout is written to again before long, and says so if it is closed.
@@ -50,21 +50,28 @@ impl Builder {
             }
         }
         for path in &found.log_dirs {
-            let log_dir = self.surroundings.log_dir(path);
-            self.scope.log_dirs.push(log_dir);
+            self.log_dir(path, None);
         }
         Ok(())
+    }
+
+    /// A log dir's own files, or some of them.
+    fn log_dir(&mut self, path: &Path, only: Option<PathBuf>) {
+        let known = self.scope.log_dirs.iter_mut().find(|known| known.context.path() == path);
+        if let Some(known) = known {
+            add(&mut known.only, only);
+            return;
+        }
+        let context = self.surroundings.log_dir(path);
+        let only = only.map(|file| BTreeSet::from([file]));
+        self.scope.log_dirs.push(LogDirScope { context, only });
     }
 
     /// A partition, or some files of it.
     fn partition(&mut self, path: &Path, only: Option<PathBuf>) -> Result<(), Error> {
         let known = self.scope.partitions.iter_mut().find(|known| known.dir.path() == path);
         if let Some(known) = known {
-            match (&mut known.only, only) {
-                (Some(files), Some(more)) => drop(files.insert(more)),
-                (files, None) => *files = None,
-                (None, Some(_)) => {}
-            }
+            add(&mut known.only, only);
             return Ok(());
         }
         let dir = PartitionDir::open(path)?;
@@ -75,22 +82,33 @@ impl Builder {
         Ok(())
     }
 
-    fn file(&mut self, path: &Path, is_named: bool, kind: Option<KindName>) -> Result<(), Error> {
-        if matches!(kind, Some(KindName::Log | KindName::Checkpoint)) {
+    fn file(
+        &mut self,
+        path: &Path,
+        named: Option<FileKind>,
+        kind: Option<KindName>,
+    ) -> Result<(), Error> {
+        let is_batches = matches!(kind, Some(KindName::Log | KindName::Checkpoint))
+            || named == Some(FileKind::BootstrapCheckpoint);
+        if is_batches {
             self.stream(path, FileBytes::open(path, Access::Read)?);
             return Ok(());
         }
-        if !is_named {
+        let Some(named) = named else {
             let why = "its name is none that Kafka gives a file; --kind log takes it for a .log";
             return Err(Error::other("reading", path, why));
-        }
+        };
         let parent = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
         // As the directory's listing has it.
         let file = path.file_name().map_or_else(|| path.to_owned(), |name| parent.join(name));
-        self.partition(parent, Some(file))
+        if named.is_in_partition() {
+            return self.partition(parent, Some(file));
+        }
+        self.log_dir(parent, Some(file));
+        Ok(())
     }
 
     /// Bytes that are a `.log` whatever they are called, and that have no surroundings.
@@ -98,5 +116,14 @@ impl Builder {
         let mut partition = PartitionScope::new(PartitionDir::empty(path), None);
         partition.stream = Mutex::new(Some(bytes));
         self.scope.partitions.push(partition);
+    }
+}
+
+/// Adds a file to those that are asked for, of which `None` is all.
+fn add(files: &mut Option<BTreeSet<PathBuf>>, more: Option<PathBuf>) {
+    match (files.as_mut(), more) {
+        (Some(files), Some(more)) => drop(files.insert(more)),
+        (_, None) => *files = None,
+        (None, Some(_)) => {}
     }
 }
