@@ -122,8 +122,12 @@ impl<'s> Join<'s> {
     /// is said.
     pub(super) fn stop(&mut self, unread: &[(PathBuf, u64)], problem: &Problem) {
         self.leave_unread(problem.clone());
-        for (path, length) in unread {
+        if !unread.is_empty() {
             self.is_complete = false;
+            self.order.unread();
+            self.replay.damaged();
+        }
+        for (path, length) in unread {
             self.totals.coverage.unread += length;
             self.add(path, Position(0)..Position(*length), problem.clone());
         }
