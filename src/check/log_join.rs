@@ -231,7 +231,7 @@ fn absent(
     let problem = match derived {
         Derived::Bytes(..) => return None,
         Derived::Missing => missing,
-        Derived::Failed(error) => Problem::NotReadable { why: error.reason() },
+        Derived::Failed(error) => Problem::not_opened(error),
     };
     let name = FileName::of_segment(base, kind).to_string();
     let path = file.context.file.with_file_name(name);

@@ -15,7 +15,6 @@ use crate::format::{Offset, Position};
 use crate::log::SegmentFiles;
 use crate::log::names::{FileKind, FileName, OffsetCheckpoint};
 use std::collections::HashMap;
-use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -110,11 +109,7 @@ impl<'s> Join<'s> {
         self.is_complete = false;
         self.order.unread();
         self.replay.damaged();
-        let problem = match error.source.kind() {
-            ErrorKind::NotFound => Problem::Vanished { settled: false },
-            _ => Problem::NotReadable { why: error.reason() },
-        };
-        self.add(path, Position(0)..Position(0), problem);
+        self.add(path, Position(0)..Position(0), Problem::not_opened(error));
         ended
     }
 

@@ -5,7 +5,9 @@
 //! `catalogue.rs`, sentences in `sentence.rs`.
 
 pub use super::evidence::*;
+use crate::error::Error;
 use crate::format::{Codec, FormatErrorKind, Offset, Position};
+use std::io::ErrorKind;
 use std::ops::Range;
 
 /// What can be wrong.
@@ -456,6 +458,15 @@ impl Problem {
             FormatErrorKind::Wrapper(why) => Self::WrapperMessage { why },
             FormatErrorKind::Limit { limit, allowed } => Self::Limit { limit, allowed },
             error => Self::RecordStructure { error },
+        }
+    }
+
+    /// What kept a file from being read that its directory listed.
+    #[must_use]
+    pub(super) fn not_opened(error: &Error) -> Self {
+        match error.source.kind() {
+            ErrorKind::NotFound => Self::Vanished { settled: false },
+            _ => Self::NotReadable { why: error.reason() },
         }
     }
 }

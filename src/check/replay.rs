@@ -1,15 +1,16 @@
 //! What brokers keep of a partition's batches besides indexes, replayed: producers, transactions
 //! and leader epochs, judged against the files that hold them; and those files built anew.
 
-use super::FileFindings;
 use super::epochs::EpochJudge;
 use super::producers::{ProducerJudge, ProducerSegment};
 use super::report::Rebuilt;
 use super::run::{Derived, DerivedFile, OpenLog};
 use super::scope::PartitionScope;
-use crate::format::Offset;
+use super::{FileFindings, Problem};
+use crate::error::Error;
 use crate::format::replay::snapshots::{rebuilt as rebuilt_snapshot, sound_snapshot};
 use crate::format::replay::{AbortedIndex, BatchFacts, Epochs, Producers};
+use crate::format::{Offset, Position};
 use crate::log::FileBytes;
 use crate::log::file_facts::FileIdentity;
 use crate::log::names::{FileKind, FileName};
@@ -22,6 +23,8 @@ const FILE_BYTES: u64 = 64 << 20;
 
 /// Replays one partition.
 pub(super) struct Replay {
+    /// Files that cannot be read.
+    unreadable: Vec<FileFindings>,
     producers: ProducerJudge,
     epochs: EpochJudge,
     rebuild: Option<Rebuild>,
@@ -65,8 +68,9 @@ impl Replay {
         let paths = snapshots.clone().filter_map(|named| {
             offset(named).map(|offset| (offset, Arc::from(named.file.path.as_path())))
         });
-        let checkpoint = dir.leader_epoch_checkpoint.as_ref().map(|entry| read(entry, rebuilds));
-        let checkpoint = checkpoint.and_then(Derived::into_file);
+        let mut unreadable = Vec::new();
+        let checkpoint = dir.leader_epoch_checkpoint.as_ref();
+        let checkpoint = checkpoint.and_then(|entry| read_or_say(entry, rebuilds, &mut unreadable));
         let bytes = checkpoint.as_ref().map(|file| (Arc::clone(&file.path), &*file.bytes));
         let mut entries: Vec<_> = snapshots
             .clone()
@@ -74,6 +78,7 @@ impl Replay {
             .collect();
         entries.reverse();
         Self {
+            unreadable,
             producers: ProducerJudge::new(scope.is_live(), paths.collect()),
             epochs: EpochJudge::new(scope.is_live(), bytes),
             rebuild: rebuilds.then(|| Rebuild {
@@ -95,8 +100,10 @@ impl Replay {
         let log = Arc::clone(&file.context.file);
         let name = FileName::of_segment(base_offset, FileKind::TxnIndex).to_string();
         let path: Arc<Path> = log.with_file_name(name).as_path().into();
-        let read = txn_index.map(|entry| read(entry, self.rebuild.is_some()));
-        let found = read.and_then(Derived::into_file);
+        let is_identified = self.rebuild.is_some();
+        let read = |entry| read_or_say(entry, is_identified, &mut self.unreadable);
+        let found = txn_index.and_then(read);
+        let is_unread = txn_index.is_some() && found.is_none();
         let next_base = file.bounds.next_segment_base;
         self.epochs.segment(Arc::clone(&log));
         self.producers.segment(&ProducerSegment {
@@ -116,6 +123,10 @@ impl Replay {
             let bytes = found.as_ref().map(|file| &*file.bytes);
             let index = AbortedIndex::new(base_offset, bytes, false).rebuilding();
             rebuild.aborted.push((OpenTxnIndex { path, file: found, index }, next_base));
+        }
+        if is_unread {
+            // Nothing can be said about what is not known to be missing.
+            self.damaged();
         }
     }
 
@@ -144,9 +155,12 @@ impl Replay {
 
     fn snapshots_up_to(&mut self, next: Offset) {
         while let Some(path) = self.producers.snapshot_due(next) {
-            let bytes = FileBytes::open_owned(path, FILE_BYTES).ok();
-            let bytes = bytes.as_ref().and_then(FileBytes::whole);
-            self.producers.snapshot(bytes);
+            let path = Arc::clone(path);
+            let read = FileBytes::open_owned(&path, FILE_BYTES);
+            if let Err(error) = &read {
+                self.unreadable.extend(unread(&path, error));
+            }
+            self.producers.snapshot(read.as_ref().ok().and_then(FileBytes::whole));
         }
         if let Some(rebuild) = &mut self.rebuild {
             rebuild.snapshots_up_to(next);
@@ -162,6 +176,7 @@ impl Replay {
         self.snapshots_up_to(Offset(i64::MAX));
         let mut findings = self.producers.finish(compacted);
         findings.extend(self.epochs.finish(log_end));
+        findings.append(&mut self.unreadable);
         let rebuilt = self.rebuild.map(|rebuild| rebuild.finish(compacted, log_end));
         (findings, rebuilt.unwrap_or_default())
     }
@@ -254,6 +269,29 @@ impl Rebuild {
 }
 
 const LEADER_EPOCH_CHECKPOINT: &str = "leader-epoch-checkpoint";
+
+/// The same; that it cannot be read is a finding.
+fn read_or_say(
+    entry: &FileEntry,
+    is_identified: bool,
+    unreadable: &mut Vec<FileFindings>,
+) -> Option<DerivedFile> {
+    match read(entry, is_identified) {
+        Derived::Bytes(file) => Some(file),
+        Derived::Missing => None,
+        Derived::Failed(error) => {
+            unreadable.extend(unread(&entry.path, &error));
+            None
+        }
+    }
+}
+
+/// A file that cannot be read, or is gone since its directory was listed.
+fn unread(path: &Path, error: &Error) -> [FileFindings; 1] {
+    let mut findings = FileFindings::new(path.into());
+    findings.add(Position(0)..Position(0), None, Problem::not_opened(error));
+    [findings]
+}
 
 /// Reads a derived file whole; which file it was is found out first, where that is asked for.
 pub(super) fn read(entry: &FileEntry, is_identified: bool) -> Derived {
