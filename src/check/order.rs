@@ -90,7 +90,10 @@ impl Order {
     }
 
     fn gap_before(&mut self, first: Offset, range: Range<Position>) {
-        let Some(previous) = self.previous.filter(|_| !self.is_behind_damage) else { return };
+        // The first batch of all is the one that its file is called after.
+        let begin = self.bounds.segment_base.map(|base| base.plus(-1));
+        let previous = self.previous.or(begin).filter(|_| !self.is_behind_damage);
+        let Some(previous) = previous else { return };
         // Behind a batch that stands in the wrong place offsets go on where they had got to.
         let goes_on = [Some(previous), self.highest].contains(&Some(first.plus(-1)));
         if goes_on {

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::format::{Offset, Position};
 use crate::log::SegmentFiles;
 use crate::log::names::{FileKind, FileName, OffsetCheckpoint};
+use crate::log::partition::NamedFile;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,8 @@ pub(super) struct Join<'s> {
     is_complete: bool,
     /// False once bytes were found that no batch proves.
     is_sound: bool,
+    /// Segments that no one can read and that stand before what was joined.
+    passed: usize,
 }
 
 impl<'s> Join<'s> {
@@ -61,8 +64,9 @@ impl<'s> Join<'s> {
             findings: Vec::new(),
             totals: Totals { partitions: 1, ..Totals::default() },
             segments: segments.iter().enumerate().map(view).collect(),
-            is_complete: true,
+            is_complete: scope.dir.unreadable.is_empty(),
             is_sound: true,
+            passed: 0,
         }
     }
 
@@ -151,8 +155,22 @@ impl<'s> Join<'s> {
         order.segment(Arc::clone(&file.context.file), file.bounds);
         if let Some(files) = file.segment.and_then(|index| self.scope.dir.segments.get(index)) {
             self.replay.segment(file, files.txn_index.as_ref());
+            if self.passes_unreadable(Some(files.base_offset)) {
+                self.order.unread();
+                self.replay.damaged();
+            }
         }
         self.log = Some(LogJoin::new(file, self.options));
+    }
+
+    /// True when a `.log` that is not read stands before the segment that begins at `next`, or at
+    /// the end, and behind all that were looked at for this before.
+    fn passes_unreadable(&mut self, next: Option<Offset>) -> bool {
+        let unreadable = self.scope.dir.unreadable.get(self.passed..).unwrap_or_default();
+        let is_before = |log: &NamedFile| next.is_none_or(|next| log.name.offset < Some(next));
+        let passed = unreadable.iter().take_while(|log| is_before(log)).count();
+        self.passed += passed;
+        passed > 0
     }
 
     fn end_log(&mut self) -> Option<SegmentReport> {
@@ -208,6 +226,9 @@ impl<'s> Join<'s> {
     /// Ends the partition.
     pub(super) fn finish(mut self) -> (Option<SegmentReport>, PartitionReport, Ends) {
         let ended = self.end_log();
+        if self.passes_unreadable(None) {
+            self.replay.damaged();
+        }
         let log_end = self.order.log_end().max(self.segments.last().map(|last| last.base_offset));
         let compacted = self.order.is_compacted();
         let ends = self.ends(log_end);
@@ -217,7 +238,17 @@ impl<'s> Join<'s> {
         self.findings.extend(found);
         let mut findings: Vec<Finding> =
             self.findings.into_iter().flat_map(FileFindings::into_rows).collect();
-        findings.extend(partition_findings(&self.scope.dir, self.scope.is_live()));
+        let in_directory = partition_findings(&self.scope.dir, self.scope.is_live());
+        // An index that only cannot be read is not missing.
+        let is_there = |missing: &Finding| {
+            let is_same = |found: &Finding| {
+                found.file == missing.file && matches!(found.problem, Problem::NotReadable { .. })
+            };
+            in_directory.iter().any(is_same)
+        };
+        let is_missing = |f: &Finding| matches!(f.problem, Problem::IndexMissing { .. });
+        findings.retain(|finding| !(is_missing(finding) && is_there(finding)));
+        findings.extend(in_directory);
         findings.retain(|finding| self.scope.wants_file(&finding.file));
         let log_dir = self.scope.log_dir.as_deref();
         let name = self.scope.dir.name.as_ref().map(|name| &name.topic_partition);

@@ -32,6 +32,9 @@ impl Problem {
             Self::BatchLength { stored, fits: None } => {
                 format!("the length field says {stored}, which cannot be")
             }
+            Self::BatchMagic { magic: magic @ 0..=2 } => {
+                format!("magic {magic}, but its checksum agrees under another")
+            }
             Self::BatchMagic { magic } => format!("magic {magic} is none of 0, 1, 2"),
             Self::TornTail { needed: Some(needed), .. } => {
                 format!("the beginning of a batch of {needed} bytes that was never finished")
