@@ -15,7 +15,7 @@ use crate::format::{Offset, Position};
 use crate::log::SegmentFiles;
 use crate::log::names::{FileKind, FileName, OffsetCheckpoint};
 use crate::log::partition::NamedFile;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -240,14 +240,10 @@ impl<'s> Join<'s> {
             self.findings.into_iter().flat_map(FileFindings::into_rows).collect();
         let in_directory = partition_findings(&self.scope.dir, self.scope.is_live());
         // An index that only cannot be read is not missing.
-        let is_there = |missing: &Finding| {
-            let is_same = |found: &Finding| {
-                found.file == missing.file && matches!(found.problem, Problem::NotReadable { .. })
-            };
-            in_directory.iter().any(is_same)
-        };
+        let unreadable = in_directory.iter().filter(|f| is_not_readable(f));
+        let unreadable: HashSet<Arc<Path>> = unreadable.map(|f| Arc::clone(&f.file)).collect();
         let is_missing = |f: &Finding| matches!(f.problem, Problem::IndexMissing { .. });
-        findings.retain(|finding| !(is_missing(finding) && is_there(finding)));
+        findings.retain(|finding| !(is_missing(finding) && unreadable.contains(&finding.file)));
         findings.extend(in_directory);
         findings.retain(|finding| self.scope.wants_file(&finding.file));
         let log_dir = self.scope.log_dir.as_deref();
@@ -266,6 +262,10 @@ impl<'s> Join<'s> {
         let totals = self.totals;
         (ended, PartitionReport { path, findings, totals, is_sound, rebuilt }, ends)
     }
+}
+
+fn is_not_readable(finding: &Finding) -> bool {
+    matches!(finding.problem, Problem::NotReadable { .. })
 }
 
 /// In which order the files of a partition are reported.

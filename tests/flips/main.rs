@@ -210,13 +210,18 @@ fn is_log(file: &str) -> bool {
     file.ends_with(".log")
 }
 
-/// Of a log, every bit of the first bytes of every batch and one in so many of the others.
+/// Of a log, every bit of what no checksum covers in some of the batches, the first and the last
+/// among them, and one in so many of the others.
 fn some_flips(file: &str, bytes: &[u8]) -> Vec<Change> {
     const EVERY: usize = 101;
     let frames = common::batches::frames(bytes);
-    let is_header = |position: usize| {
-        frames.iter().any(|frame| (frame.position..frame.position + 23).contains(&position))
-    };
+    let framing: Vec<_> = frames
+        .iter()
+        .enumerate()
+        .filter(|(number, _)| number.is_multiple_of(4) || number + 1 == frames.len())
+        .map(|(_, frame)| frame.position..frame.position + 17)
+        .collect();
+    let is_header = |position: usize| framing.iter().any(|range| range.contains(&position));
     let is_some = |bit: &usize| {
         !is_log(file) && bytes.len() < 1024 || is_header(bit / 8) || bit.is_multiple_of(EVERY)
     };
