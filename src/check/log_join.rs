@@ -125,6 +125,11 @@ impl LogJoin {
         }
     }
 
+    /// A batch stands where its offsets cannot be: what is built from such a log is wrong.
+    pub(super) fn out_of_order(&mut self) {
+        self.is_damaged = true;
+    }
+
     /// Records that a run holds.
     pub(super) fn add_records(&mut self, records: u64) {
         self.records = self.records.saturating_add(records);
@@ -208,16 +213,21 @@ impl LogJoin {
 fn rebuilt(file: &OpenLog, base: Offset, builder: IndexBuilder) -> Vec<Rebuilt> {
     let RebuiltIndexes { index, time_index } = builder.finish();
     let rebuilt = |kind, derived: &Derived, after: Vec<u8>| {
+        if matches!(derived, Derived::Failed(_)) {
+            // Nothing replaces what could not be looked at.
+            return None;
+        }
         let name = FileName::of_segment(base, kind).to_string();
         let path = file.context.file.with_file_name(name).as_path().into();
         let before = derived.file().cloned();
         let is_equal = before.as_ref().is_some_and(|before| *before.bytes == *after);
-        Rebuilt { path, kind, before, after: (!is_equal).then_some(after) }
+        Some(Rebuilt { path, kind, before, after: (!is_equal).then_some(after), is_due: true })
     };
-    vec![
+    let both = [
         rebuilt(FileKind::OffsetIndex, &file.index, index),
         rebuilt(FileKind::TimeIndex, &file.time_index, time_index),
-    ]
+    ];
+    both.into_iter().flatten().collect()
 }
 
 /// What is wrong with an index that is not there, or cannot be read.

@@ -64,8 +64,8 @@ impl Order {
         }
     }
 
-    /// The next batch.
-    pub(super) fn batch(&mut self, batch: &BatchFacts, findings: &mut FileFindings) {
+    /// The next batch. False when its offsets cannot be where it stands.
+    pub(super) fn batch(&mut self, batch: &BatchFacts, findings: &mut FileFindings) -> bool {
         let (first, last) = (batch.first_known_offset(), batch.last_offset);
         self.note_compaction(batch);
         let problem = offset_problem(&self.bounds, self.previous, first, last);
@@ -77,6 +77,7 @@ impl Order {
         let range = batch.position..batch.end();
         // One that cannot be indexed says nothing about those behind it.
         let is_far = matches!(problem, Some(Problem::OffsetOverflow { .. }));
+        let is_in_order = problem.is_none();
         if let Some(problem) = problem {
             findings.add(range, Some((first, last)), problem);
         } else if batch.base_offset.is_some() {
@@ -87,6 +88,7 @@ impl Order {
             self.highest = self.highest.max(self.previous);
             self.is_behind_damage = false;
         }
+        is_in_order
     }
 
     fn gap_before(&mut self, first: Offset, range: Range<Position>) {

@@ -87,9 +87,16 @@ impl<'s> Join<'s> {
             match fact {
                 Fact::Batch(batch) => {
                     log.batch(batch, self.options.depth);
-                    order.batch(batch, &mut log.findings);
+                    let is_in_order = order.batch(batch, &mut log.findings);
+                    if !is_in_order {
+                        log.out_of_order();
+                    }
                     if is_segment {
                         self.replay.batch(batch);
+                    }
+                    if is_segment && !is_in_order {
+                        // What is behind it is not known to follow.
+                        self.replay.damaged();
                     }
                 }
                 Fact::Damage { offsets, is_empty, .. } => {

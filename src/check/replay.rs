@@ -15,7 +15,8 @@ use crate::log::FileBytes;
 use crate::log::file_facts::FileIdentity;
 use crate::log::names::{FileKind, FileName};
 use crate::log::partition::FileEntry;
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The most of a derived file that is read.
@@ -41,6 +42,10 @@ struct Rebuild {
     /// Those that are not there.
     missing: Vec<Rebuilt>,
     aborted: Vec<(OpenTxnIndex, Option<Offset>)>,
+    /// Whether the broker that was here last stopped in good order, as far as is known.
+    is_clean_shutdown: bool,
+    /// Files that are there and cannot be read: nothing replaces them.
+    unread: HashSet<PathBuf>,
     start: Option<Offset>,
 }
 
@@ -62,7 +67,7 @@ struct Snapshot {
 impl Replay {
     /// Of a partition; files are built anew where that is asked for.
     pub(super) fn new(scope: &PartitionScope, rebuilds: bool) -> Self {
-        let dir = &scope.dir;
+        let (dir, log_dir) = (&scope.dir, scope.log_dir.as_deref());
         let offset = |named: &crate::log::partition::NamedFile| named.name.offset;
         let snapshots = dir.snapshots.iter();
         let paths = snapshots.clone().filter_map(|named| {
@@ -78,7 +83,6 @@ impl Replay {
             .collect();
         entries.reverse();
         Self {
-            unreadable,
             producers: ProducerJudge::new(scope.is_live(), paths.collect()),
             epochs: EpochJudge::new(scope.is_live(), bytes),
             rebuild: rebuilds.then(|| Rebuild {
@@ -89,8 +93,11 @@ impl Replay {
                 found: Vec::new(),
                 missing: Vec::new(),
                 aborted: Vec::new(),
+                is_clean_shutdown: log_dir.is_some_and(|it| it.is_clean_shutdown == Some(true)),
+                unread: unreadable.iter().map(|file| file.file().to_path_buf()).collect(),
                 start: None,
             }),
+            unreadable,
         }
     }
 
@@ -125,6 +132,9 @@ impl Replay {
             rebuild.aborted.push((OpenTxnIndex { path, file: found, index }, next_base));
         }
         if is_unread {
+            if let Some(rebuild) = &mut self.rebuild {
+                rebuild.unread.extend(txn_index.map(|entry| entry.path.clone()));
+            }
             // Nothing can be said about what is not known to be missing.
             self.damaged();
         }
@@ -211,13 +221,16 @@ impl Rebuild {
         let name = FileName::of_segment(offset, kind).to_string();
         let path = beside.with_file_name(name).as_path().into();
         let after = rebuilt_snapshot(None, &self.producers, false);
-        Rebuilt { path, kind, before: None, after }
+        Rebuilt { path, kind, before: None, after, is_due: true }
     }
 
     /// The one at the beginning of the log is where the replay begins.
     fn snapshots_up_to(&mut self, next: Offset) {
         while let Some((offset, entry)) = self.snapshots.pop_if(|(offset, _)| *offset <= next) {
-            let Some(file) = read(&entry, true).into_file() else { continue };
+            let Some(file) = read(&entry, true).into_file() else {
+                self.unread.insert(entry.path);
+                continue;
+            };
             let at_start = self.start.is_none_or(|start| offset <= start);
             let sound = sound_snapshot(&file.bytes);
             if let Some(sound) = sound.filter(|_| self.start == Some(offset)) {
@@ -235,14 +248,15 @@ impl Rebuild {
         self.end_segment();
         let directory = self.aborted.first().map(|(open, _)| Arc::clone(&open.path));
         let Some(directory) = directory else { return Vec::new() };
-        let end = self.missing_snapshot(log_end, &directory);
+        let is_due = self.is_clean_shutdown;
+        let end = Rebuilt { is_due, ..self.missing_snapshot(log_end, &directory) };
         let mut all = self.missing;
         let mut has_end = all.iter().any(|missing| missing.path == end.path);
         for (open, _) in self.aborted {
             let after = open.index.rebuilt(compacted);
             if open.file.is_some() || after.as_ref().is_some_and(|bytes| !bytes.is_empty()) {
                 let (kind, path) = (FileKind::TxnIndex, open.path);
-                all.push(Rebuilt { path, kind, before: open.file, after });
+                all.push(Rebuilt { path, kind, before: open.file, after, is_due: true });
             }
         }
         for Snapshot { file, offset, in_compacted, otherwise } in self.found {
@@ -251,7 +265,7 @@ impl Rebuild {
             // A broker removes what stands behind the end of its log.
             let after = after.filter(|_| offset <= log_end);
             let (kind, path) = (FileKind::ProducerSnapshot, Arc::clone(&file.path));
-            all.push(Rebuilt { path, kind, before: Some(file), after });
+            all.push(Rebuilt { path, kind, before: Some(file), after, is_due: true });
         }
         has_end |= self.start == Some(log_end);
         if !has_end {
@@ -262,8 +276,9 @@ impl Rebuild {
         if before.is_some() || after.is_some() {
             let kind = FileKind::LeaderEpochCheckpoint;
             let path = directory.with_file_name(LEADER_EPOCH_CHECKPOINT).as_path().into();
-            all.push(Rebuilt { path, kind, before, after });
+            all.push(Rebuilt { path, kind, before, after, is_due: true });
         }
+        all.retain(|rebuilt| !self.unread.contains(&*rebuilt.path));
         all
     }
 }

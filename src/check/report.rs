@@ -36,6 +36,8 @@ pub struct Rebuilt {
     pub before: Option<DerivedFile>,
     /// As it should be; `None` when it is right as it is.
     pub after: Option<Vec<u8>>,
+    /// False for what a broker writes only when it stops in good order.
+    pub is_due: bool,
 }
 
 /// What the look at one segment came to.

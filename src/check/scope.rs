@@ -4,9 +4,11 @@ use super::run::Depth;
 use crate::format::Offset;
 use crate::limits::Limits;
 use crate::log::names::{OffsetCheckpoint, PartitionDirSuffix};
-use crate::log::{Access, FileBytes, LogDirContext, PartitionDir, SegmentFiles};
+use crate::log::{
+    Access, FileBytes, FileKind, FileName, LogDirContext, PartitionDir, SegmentFiles,
+};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -85,21 +87,19 @@ impl PartitionScope {
     /// True when this segment has to be read for what is asked.
     pub(super) fn wants_segment(&self, files: &SegmentFiles) -> bool {
         let Some(only) = &self.only else { return true };
-        let own = [Some(&files.log), files.index.as_ref(), files.time_index.as_ref()];
-        let of_segment = |path: &PathBuf| own.iter().flatten().any(|entry| entry.path == *path);
-        let is_own_segment = |path: &PathBuf| {
-            self.dir.segments.iter().any(|segment| {
-                let files =
-                    [Some(&segment.log), segment.index.as_ref(), segment.time_index.as_ref()];
-                files.iter().flatten().any(|entry| entry.path == *path)
-            })
-        };
         // Any other file of the partition is judged by all of its segments.
-        only.iter().any(|path| of_segment(path) || !is_own_segment(path))
+        only.iter().any(|path| segment_of(path).is_none_or(|base| base == files.base_offset))
     }
 
     /// True when findings about this file are asked for.
-    pub(super) fn wants_file(&self, path: &std::path::Path) -> bool {
+    pub(super) fn wants_file(&self, path: &Path) -> bool {
         self.only.as_ref().is_none_or(|only| only.contains(path))
     }
+}
+
+/// The base offset of the one segment by which a file is judged.
+fn segment_of(path: &Path) -> Option<Offset> {
+    let name = FileName::parse(path.file_name()?.to_str()?).filter(|name| name.suffix.is_none())?;
+    let is_alone = matches!(name.kind, FileKind::Log | FileKind::OffsetIndex | FileKind::TimeIndex);
+    name.offset.filter(|_| is_alone)
 }

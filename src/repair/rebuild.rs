@@ -76,6 +76,7 @@ fn compare(file: &Rebuilt, findings: &[Finding]) -> Compared {
     let verdict = match (&file.before, worst) {
         _ if file.after.is_none() => Verdict::Equal,
         (None, None) if is_index(file.kind) || file.kind == FileKind::TxnIndex => Verdict::NotYet,
+        (None, _) if !file.is_due => Verdict::NotYet,
         // Of no producer: what a broker assumes without one.
         (None, _) if file.after.as_deref() == Some(&producer_snapshot::encode(&[])[..]) => {
             Verdict::NotYet

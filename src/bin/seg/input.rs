@@ -116,13 +116,15 @@ impl Target {
 #[derive(Default)]
 pub struct Surroundings {
     log_dirs: HashMap<PathBuf, Arc<LogDirContext>>,
+    /// The log dirs that partitions of these directories are in.
+    parents: HashMap<PathBuf, PathBuf>,
 }
 
 impl Surroundings {
     /// Opens the partition directory at `path` with what its log dir says about it.
     pub fn partition(&mut self, path: &Path) -> Result<Partition, Error> {
         let dir = PartitionDir::open(path)?;
-        let context = dir.log_dir().map(|log_dir| self.log_dir(&log_dir));
+        let context = self.log_dir_of(&dir);
         let name = dir.name.as_ref().map(|name| &name.topic_partition);
         let log_start_checkpoint = context
             .as_ref()
@@ -130,6 +132,23 @@ impl Surroundings {
             .and_then(|(context, name)| context.offset(OffsetCheckpoint::LogStart, name));
         let liveness = context.map_or(Liveness::Offline, |context| context.liveness.clone());
         Ok(Partition { dir, liveness, log_start_checkpoint })
+    }
+
+    /// What the log dir says that a partition is in. It is looked for once for all partitions of
+    /// one directory, unless that has no other sign of being one than the partitions in it.
+    pub fn log_dir_of(&mut self, dir: &PartitionDir) -> Option<Arc<LogDirContext>> {
+        // `.` has no name, and another parent than it seems.
+        if dir.path().file_name().is_none() {
+            return dir.log_dir().map(|log_dir| self.log_dir(&log_dir));
+        }
+        let parent = dir.path().parent().unwrap_or(Path::new("")).to_owned();
+        if let Some(log_dir) = self.parents.get(&parent) {
+            let log_dir = log_dir.clone();
+            return Some(self.log_dir(&log_dir));
+        }
+        let log_dir = dir.log_dir()?;
+        self.parents.insert(parent, log_dir.clone());
+        Some(self.log_dir(&log_dir))
     }
 
     /// What the log dir at `path` says.

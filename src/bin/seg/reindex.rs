@@ -1,14 +1,15 @@
 //! `seg reindex`: derived files, built anew from the log.
 
-use crate::cli::{Common, EXIT_STATUS, Format, Input};
+use crate::cli::{Common, EXIT_STATUS, Format, UsageError};
 use crate::findings;
+use crate::input::STDIN;
 use crate::output::{Outcome, Output};
 use crate::progress_bar::Bar;
 use crate::render::{JsonLines, Sink};
 use crate::row;
 use crate::scope::scope;
 use crate::signals::{self, Interrupted};
-use crate::values::{count, size, terminal_text};
+use crate::values::{count, plural, size, terminal_text};
 use clap::ValueEnum;
 use segkit::check::report::{Counts, PartitionReport, SegmentReport, Totals};
 use segkit::check::{Depth, Finding, Listener, Scope, Severity, VerifyOptions, verify};
@@ -16,6 +17,7 @@ use segkit::error::Error;
 use segkit::log::disk::RealDisk;
 use segkit::log::file_facts::FileIdentity;
 use segkit::log::lock::Guard;
+use segkit::log::names::PartitionDirSuffix;
 use segkit::log::{Access, FileKind};
 use segkit::progress::Progress;
 use segkit::repair::rebuild::{self, Compared, Verdict};
@@ -39,8 +41,9 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("{EXAMPLES}\n{EXIT_STATUS}"))]
 pub struct Args {
-    #[command(flatten)]
-    input: Input,
+    /// Files, partition directories, log dirs, or directories above them
+    #[arg(value_name = "PATH", default_value = ".", value_hint = clap::ValueHint::AnyPath)]
+    paths: Vec<PathBuf>,
     /// Compare only, write nothing
     #[arg(long)]
     check: bool,
@@ -88,8 +91,16 @@ impl Kind {
 /// Builds the derived files of every path anew.
 pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
     let started = Instant::now();
-    let mut scope = scope(&args.input.paths, args.input.kind, out)?;
-    scope.log_dirs.clear();
+    if args.paths.iter().any(|path| path == Path::new(STDIN)) {
+        return Err(UsageError("stdin has no indexes beside it".to_owned()).into());
+    }
+    let mut scope = scope(&args.paths, None, out)?;
+    // What is about to be deleted is left alone unless it is named.
+    scope.partitions.retain(|partition| {
+        let suffix = partition.dir.name.as_ref().and_then(|name| name.suffix);
+        let is_named = || args.paths.iter().any(|path| path.starts_with(partition.dir.path()));
+        suffix != Some(PartitionDirSuffix::Delete) || is_named()
+    });
     let guards = match args.check {
         true => Guards::default(),
         false => Guards::take(&mut scope, out)?,
@@ -132,6 +143,7 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
             row::summary(&mut sink, &tally.totals, &tally.counts, seconds);
             out.write(sink.buffer())?;
         }
+        Format::Text if scope.partitions.is_empty() => {}
         Format::Text => out.write(tally.text(args.check, seconds).as_bytes())?,
     }
     Ok(Outcome::default())
@@ -212,10 +224,11 @@ impl Tally {
         };
         let refused = match refused {
             0 => String::new(),
-            more => format!(", {} not looked at beside damage", count(more)),
+            more => format!(", {} left alone", count(more)),
         };
         let bytes = size(self.totals.coverage.bytes());
-        format!("{} files from {bytes} of logs in {seconds:.2} s: {what}{refused}\n", count(files))
+        let files = plural(files, "file");
+        format!("{files} from {bytes} of logs in {seconds:.2} s: {what}{refused}\n")
     }
 }
 
@@ -258,6 +271,11 @@ impl Listener for Work<'_> {
         }
         for finding in &report.findings {
             self.tally.counts.add(finding);
+            // What could not be looked at was not rebuilt either.
+            if finding.problem.is_unread() {
+                let told = findings::answer(finding, self.args.format == Format::Json, self.out);
+                self.failed = self.failed.take().or(told.err());
+            }
         }
         self.failed.is_none()
     }
@@ -283,8 +301,9 @@ impl Work<'_> {
     fn refuse(&mut self, log: &Path, found: &[Finding], files: usize) {
         self.tally.refused += files as u64;
         let is_error = |finding: &&Finding| {
-            *finding.file == *log && finding.severity() == Severity::Error
-                || finding.problem.is_unread()
+            *finding.file == *log
+                && finding.severity() == Severity::Error
+                && !finding.problem.is_unread()
         };
         for finding in found.iter().filter(is_error) {
             let told = findings::answer(finding, self.args.format == Format::Json, self.out);

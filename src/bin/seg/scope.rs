@@ -6,8 +6,9 @@ use crate::output::Output;
 use segkit::check::{LogDirScope, PartitionScope, Scope};
 use segkit::error::Error;
 use segkit::log::log_dir::{self, PathKind};
-use segkit::log::{Access, FileBytes, FileKind, PartitionDir};
+use segkit::log::{Access, FileBytes, FileKind, FileName, PartitionDir};
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -33,7 +34,13 @@ impl Builder {
             self.stream(path, FileBytes::stream(path, Box::new(std::io::stdin())));
             return Ok(());
         }
-        let found = log_dir::find(path)?;
+        let found = match log_dir::find(path) {
+            // An index that is missing is the usual reason to name one.
+            Err(error) if error.source.kind() == ErrorKind::NotFound => {
+                return self.missing(path).ok_or(error)?;
+            }
+            found => found?,
+        };
         if let PathKind::File(name) = found.kind {
             return self.file(path, name.map(|name| name.kind), kind);
         }
@@ -53,6 +60,15 @@ impl Builder {
             self.log_dir(path, None);
         }
         Ok(())
+    }
+
+    /// A file that is not there, of a segment that is.
+    fn missing(&mut self, path: &Path) -> Option<Result<(), Error>> {
+        let name = path.file_name().and_then(|name| name.to_str()).and_then(FileName::parse)?;
+        let is_index = matches!(name.kind, FileKind::OffsetIndex | FileKind::TimeIndex);
+        let log = FileName::of_segment(name.offset?, FileKind::Log).to_string();
+        let is_there = is_index && name.suffix.is_none() && path.with_file_name(log).exists();
+        is_there.then(|| self.file(path, Some(name.kind), None))
     }
 
     /// A log dir's own files, or some of them.
@@ -75,7 +91,7 @@ impl Builder {
             return Ok(());
         }
         let dir = PartitionDir::open(path)?;
-        let log_dir = dir.log_dir().map(|path| self.surroundings.log_dir(&path));
+        let log_dir = self.surroundings.log_dir_of(&dir);
         let mut partition = PartitionScope::new(dir, log_dir);
         partition.only = only.map(|file| BTreeSet::from([file]));
         self.scope.partitions.push(partition);

@@ -333,6 +333,12 @@ pub fn size(bytes: u64) -> String {
     format!("{left} {name}")
 }
 
+/// A number of things: `1 file`, `1,234 files`.
+pub fn plural(number: u64, name: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {name}{ending}", count(number))
+}
+
 /// A count with thousands separators.
 pub fn count(value: u64) -> String {
     let digits = value.to_string();

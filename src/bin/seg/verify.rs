@@ -9,7 +9,7 @@ use crate::row;
 use crate::scope::scope;
 use crate::signals::{self, Interrupted};
 use crate::time;
-use crate::values::{count, size};
+use crate::values::{plural, size};
 use segkit::check::report::{Counts, PartitionReport, Totals};
 use segkit::check::{Depth, Listener, Scope, VerifyOptions, verify};
 use segkit::log::Access;
@@ -130,6 +130,10 @@ struct Told<'a> {
 impl Listener for Told<'_> {
     fn partition(&mut self, report: PartitionReport) -> bool {
         self.totals.add(&report.totals);
+        if signals::is_interrupted() {
+            // What was not reached is said in one sentence.
+            return false;
+        }
         for finding in &report.findings {
             self.counts.add(finding);
             let told = findings::answer(finding, self.as_json, self.out);
@@ -174,9 +178,4 @@ impl Summary {
             found.join(", "),
         )
     }
-}
-
-fn plural(number: u64, name: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{} {name}{ending}", count(number))
 }
