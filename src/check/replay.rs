@@ -33,6 +33,8 @@ pub(super) struct Replay {
 
 /// Builds the files anew.
 struct Rebuild {
+    /// A broker is at work: what is not there may not be due yet, or just have been deleted.
+    is_live: bool,
     producers: Producers,
     checkpoint: Option<DerivedFile>,
     epochs: Epochs,
@@ -86,6 +88,7 @@ impl Replay {
             producers: ProducerJudge::new(scope.is_live(), paths.collect()),
             epochs: EpochJudge::new(scope.is_live(), bytes),
             rebuild: rebuilds.then(|| Rebuild {
+                is_live: scope.is_live(),
                 producers: Producers::default(),
                 epochs: Epochs::beside(checkpoint.as_ref().map(|file| &*file.bytes)),
                 checkpoint,
@@ -250,9 +253,13 @@ impl Rebuild {
         let Some(directory) = directory else { return Vec::new() };
         let is_due = self.is_clean_shutdown;
         let end = Rebuilt { is_due, ..self.missing_snapshot(log_end, &directory) };
-        let mut all = self.missing;
-        let mut has_end = all.iter().any(|missing| missing.path == end.path);
-        for (open, _) in self.aborted {
+        let mut all = if self.is_live { Vec::new() } else { self.missing };
+        let mut has_end = self.is_live || all.iter().any(|missing| missing.path == end.path);
+        for (open, next_base) in self.aborted {
+            if self.is_live && next_base.is_none() {
+                // It was read behind the log, and may be ahead of what was read of that.
+                continue;
+            }
             let after = open.index.rebuilt(compacted);
             if open.file.is_some() || after.as_ref().is_some_and(|bytes| !bytes.is_empty()) {
                 let (kind, path) = (FileKind::TxnIndex, open.path);

@@ -1,5 +1,12 @@
 //! A second look at what changed under the first one.
 //!
+//! ```text
+//!   look      1    2    3    4
+//!   damage    x    x    x            found by three in a row: it is there
+//!   behind    x                      the index was ahead of its log
+//!   cut            x    x    x       came with the change that the first look saw
+//! ```
+//!
 //! A broker appends, rolls, compacts and deletes while its files are read: an index may be ahead of
 //! the log that was read with it, a segment may be gone, or be another one by now. What is wrong
 //! for good is found again in the same place; what a second look does not find was on its way.
@@ -8,86 +15,139 @@ use super::report::PartitionReport;
 use super::scope::{PartitionScope, Scope, VerifyOptions};
 use super::verify::{Listener, look};
 use super::{Finding, Problem, Severity};
-use crate::format::{Offset, Position};
-use crate::log::PartitionDir;
+use crate::format::Position;
+use crate::log::lock::is_held_here;
+use crate::log::{LogDirContext, PartitionDir};
 use crate::progress::Silent;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io::ErrorKind;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often a partition is looked at that a broker is changing.
-const LOOKS: usize = 3;
+/// How many looks in a row have to find the same.
+const AGREEING: usize = 3;
+/// How often a partition is looked at that somebody is changing.
+const LOOKS: usize = 4;
 /// How long to let it come to rest in between.
 const PAUSE: Duration = Duration::from_millis(100);
+const LOCK: &str = ".lock";
 
-/// Keeps of a report what further looks find as well.
+/// Keeps of a report what further looks find as well, and adds what they agree on.
 pub(super) fn settle(
     scope: &PartitionScope,
     options: &VerifyOptions,
     mut report: PartitionReport,
 ) -> PartitionReport {
+    if scope.dir == PartitionDir::empty(scope.dir.path()) {
+        // A stream, which comes only once.
+        return report;
+    }
+    let mut sightings = Sightings::default();
+    sightings.add(&report.findings);
     for _ in 1..LOOKS {
-        let is_changing = scope.is_live() || report.findings.iter().any(is_change);
-        if !is_changing || !report.findings.iter().any(is_serious) {
+        if sightings.are_agreed() {
             break;
         }
-        std::thread::sleep(PAUSE);
-        let dir = match PartitionDir::open(scope.dir.path()) {
-            Ok(dir) => dir,
+        match Again::of(scope) {
+            Ok(now) if now.is_changing(scope, &report) => std::thread::sleep(PAUSE),
             // A topic that was deleted meanwhile.
-            Err(error) if error.source.kind() == ErrorKind::NotFound => {
+            Err(ErrorKind::NotFound) => {
                 let problem = Problem::Vanished { settled: true };
                 let place = Position(0)..Position(0);
                 report.findings = vec![Finding::new(scope.dir.path().into(), place, problem)];
-                break;
+                return report;
             }
-            Err(_) => break,
+            Ok(_) | Err(_) => return report,
+        }
+        let Some(found) = Again::of(scope).ok().and_then(|again| again.look(options)) else {
+            continue;
         };
-        let mut again = PartitionScope::new(dir, scope.log_dir.clone());
-        again.only.clone_from(&scope.only);
-        let partitions = vec![again];
-        let scope = Scope { partitions, log_dirs: Vec::new() };
-        let options = VerifyOptions { threads: 1, max_duration: None, ..options.clone() };
-        let mut last = Last(None);
-        look(&scope, &options, &Silent, &mut last, false);
-        let Last(Some(again)) = last else { break };
-        join(&mut report, again);
+        sightings.add(&found);
+        join(&mut report, found);
     }
+    report.findings.retain_mut(|finding| {
+        let is_agreed = sightings.of(finding) >= AGREEING;
+        if !is_agreed && let Some(settled) = change(finding) {
+            *settled = true;
+        }
+        is_agreed || !is_serious(finding)
+    });
     report
 }
 
-/// What was found is what both looks found; notes are those of the later one. What only the first
-/// one came upon is settled.
-fn join(report: &mut PartitionReport, again: PartitionReport) {
-    let same: HashSet<_> = again.findings.iter().filter(|f| is_serious(f)).map(key).collect();
-    let mut findings: Vec<Finding> = Vec::new();
-    for mut finding in std::mem::take(&mut report.findings).into_iter().filter(is_serious) {
-        if same.contains(&key(&finding)) {
-            findings.push(finding);
-        } else if is_change(&finding) {
-            match &mut finding.problem {
-                Problem::Vanished { settled }
-                | Problem::Replaced { settled }
-                | Problem::TruncatedWhileReading { settled } => *settled = true,
-                _ => {}
-            }
-            findings.push(finding);
-        }
+/// A partition, found anew.
+struct Again(PartitionScope);
+
+impl Again {
+    fn of(scope: &PartitionScope) -> Result<Self, ErrorKind> {
+        let dir = PartitionDir::open(scope.dir.path()).map_err(|error| error.source.kind())?;
+        // A broker may have been started since; who stops now was at work all the same.
+        let is_known = scope.is_live();
+        let log_dir = scope.log_dir.as_ref().map(|known| {
+            let is_ours = is_held_here(&known.path().join(LOCK));
+            let again = || Arc::new(LogDirContext::read(known.path()));
+            if is_known || is_ours { Arc::clone(known) } else { again() }
+        });
+        let mut again = PartitionScope::new(dir, log_dir);
+        again.only.clone_from(&scope.only);
+        Ok(Self(again))
     }
-    findings.extend(again.findings.into_iter().filter(|finding| !is_serious(finding)));
-    let rank = |finding: &Finding| (Arc::clone(&finding.file), finding.range.start);
-    findings.sort_by_key(rank);
-    report.findings = findings;
+
+    /// True when anything speaks for somebody at work on the partition.
+    fn is_changing(&self, first: &PartitionScope, report: &PartitionReport) -> bool {
+        let saw_change = report.findings.iter().any(|finding| is_change(&finding.problem));
+        self.0.is_live() || saw_change || self.0.dir != first.dir
+    }
+
+    fn look(self, options: &VerifyOptions) -> Option<Vec<Finding>> {
+        let scope = Scope { partitions: vec![self.0], log_dirs: Vec::new() };
+        let options = VerifyOptions { threads: 1, max_duration: None, ..options.clone() };
+        let mut last = Last(None);
+        look(&scope, &options, &Silent, &mut last, false);
+        last.0.map(|report| report.findings)
+    }
 }
 
-type Key = (Arc<Path>, &'static str, Range<u64>, Option<(Offset, Offset)>);
+/// How many of the latest looks, one after the other, found each serious finding.
+#[derive(Default)]
+struct Sightings(HashMap<Key, usize>);
+
+impl Sightings {
+    fn add(&mut self, found: &[Finding]) {
+        let before = std::mem::take(&mut self.0);
+        let serious = found.iter().filter(|finding| is_serious(finding)).map(key);
+        self.0 = serious.map(|key| (key.clone(), before.get(&key).map_or(1, |n| n + 1))).collect();
+    }
+
+    /// True when another look would tell nothing new.
+    fn are_agreed(&self) -> bool {
+        self.0.values().all(|looks| *looks >= AGREEING)
+    }
+
+    fn of(&self, finding: &Finding) -> usize {
+        self.0.get(&key(finding)).copied().unwrap_or(0)
+    }
+}
+
+/// The findings are those of the later look, and every change that was come upon before.
+fn join(report: &mut PartitionReport, found: Vec<Finding>) {
+    let before = std::mem::replace(&mut report.findings, found);
+    let same = |a: &Finding, b: &Finding| a.file == b.file && a.problem.code() == b.problem.code();
+    for finding in before.into_iter().filter(|finding| is_change(&finding.problem)) {
+        if !report.findings.iter().any(|known| same(known, &finding)) {
+            report.findings.push(finding);
+        }
+    }
+    let rank = |finding: &Finding| (Arc::clone(&finding.file), finding.range.start);
+    report.findings.sort_by_key(rank);
+}
+
+/// Where a finding ends moves with the end of a file that grows.
+type Key = (Arc<Path>, &'static str, Position);
 
 fn key(finding: &Finding) -> Key {
-    let Range { start: Position(start), end: Position(end) } = finding.range;
-    (Arc::clone(&finding.file), finding.problem.code(), start..end, finding.offsets)
+    (Arc::clone(&finding.file), finding.problem.code(), finding.range.start)
 }
 
 /// True for what sets the exit status.
@@ -96,11 +156,21 @@ fn is_serious(finding: &Finding) -> bool {
 }
 
 /// True for what tells that the directory is changing.
-fn is_change(finding: &Finding) -> bool {
+fn is_change(problem: &Problem) -> bool {
     matches!(
-        finding.problem,
+        problem,
         Problem::Vanished { .. } | Problem::Replaced { .. } | Problem::TruncatedWhileReading { .. }
     )
+}
+
+/// Whether it is settled what became of what changed.
+fn change(finding: &mut Finding) -> Option<&mut bool> {
+    match &mut finding.problem {
+        Problem::Vanished { settled }
+        | Problem::Replaced { settled }
+        | Problem::TruncatedWhileReading { settled } => Some(settled),
+        _ => None,
+    }
 }
 
 /// The one report of a look at one partition.

@@ -299,6 +299,8 @@ pub fn find(path: &Path) -> Result<Found> {
     while let Some((path, depth)) = search.to_do.pop() {
         match Listed::of(&path) {
             Ok(listed) => search.enter(&path, listed, depth),
+            // A topic that was deleted since the directory above was listed.
+            Err(error) if error.source.kind() == ErrorKind::NotFound => {}
             Err(error) => search.errors.push(error),
         }
     }

@@ -31,7 +31,7 @@ pub struct NamedFile {
 }
 
 /// What a partition directory holds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionDir {
     path: PathBuf,
     /// What the directory's name says; `None` when it is no partition's name.

@@ -116,6 +116,14 @@ def java(main, *args, **options):
                env=class_path("4.3.1", f"{WORK}/classes"), **options)
 
 
+def java_beside(main, *args):
+    """Starts one of them, to be told over its input when to end."""
+    WORK.joinpath("client.properties").write_text(LOG4J2.format(level="off"))
+    return subprocess.Popen([*JAVA, f"-Dlog4j2.configurationFile=file:{WORK}/client.properties", main, *map(str, args)],
+                            env=class_path("4.3.1", f"{WORK}/classes"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            preexec_fn=die_with_parent)
+
+
 def python(script, *args):
     run([WORK / "venv/bin/python", HERE / script, *map(str, args)])
 

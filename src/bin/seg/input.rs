@@ -12,6 +12,7 @@ use segkit::log::{
     PartitionDirName,
 };
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -208,9 +209,11 @@ fn targets_of(
         return Err(nothing_here(path));
     }
     let mut targets = Vec::new();
+    let root = path;
     for path in &found.partitions {
         let partition = match surroundings.partition(path) {
             Ok(partition) => Arc::new(partition),
+            Err(error) if is_gone(&error, path, root) => continue,
             Err(error) => {
                 let _ = out.error(&error);
                 continue;
@@ -263,6 +266,12 @@ fn one_file(
     };
     let access = partition.as_ref().map_or(Access::Map, |partition| partition.access());
     Ok(Target { path: path.to_owned(), kind, name, access, partition })
+}
+
+/// True of a partition that is gone since the directory `root` was searched for partitions: a
+/// topic was deleted, and there is nothing to be said about it.
+pub fn is_gone(error: &Error, partition: &Path, root: &Path) -> bool {
+    error.source.kind() == ErrorKind::NotFound && partition != root
 }
 
 /// The sentence for a directory in which there is nothing of Kafka's.

@@ -97,6 +97,7 @@ fn list(
             match looked {
                 Ok(one) if args.format == Format::Json => one.json(out)?,
                 Ok(one) => listed.push(one),
+                Err(error) if input::is_gone(&error, partition, path) => {}
                 Err(error) => out.error(&error)?,
             }
         }

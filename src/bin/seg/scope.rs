@@ -1,7 +1,7 @@
 //! From PATHs to what is to be judged.
 
 use crate::cli::KindName;
-use crate::input::{STDIN, Surroundings, nothing_here};
+use crate::input::{STDIN, Surroundings, is_gone, nothing_here};
 use crate::output::Output;
 use segkit::check::{LogDirScope, PartitionScope, Scope};
 use segkit::error::Error;
@@ -51,9 +51,10 @@ impl Builder {
         if found.partitions.is_empty() && found.log_dirs.is_empty() {
             return Err(nothing_here(path));
         }
-        for path in &found.partitions {
-            if let Err(error) = self.partition(path, None) {
-                let _ = out.error(&error);
+        for partition in &found.partitions {
+            match self.partition(partition, None) {
+                Err(error) if !is_gone(&error, partition, path) => drop(out.error(&error)),
+                Ok(()) | Err(_) => {}
             }
         }
         for path in &found.log_dirs {
