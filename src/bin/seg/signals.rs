@@ -1,8 +1,9 @@
-//! The two signals that this program answers to.
+//! The signals that this program answers to.
 //!
 //! SIGBUS: a mapped file shrank, or its disk gave no bytes: one sentence and an exit status,
 //! instead of a core dump. SIGINT: long work stops at the next run and says how far it got; a
-//! second one ends the process at once.
+//! second one ends the process at once. SIGXFSZ: a file would grow past the process's limit: that is
+//! an error like a full disk.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -49,6 +50,8 @@ pub fn install() {
     // In this order: the first Ctrl-C finds the flag unset and only sets it.
     let _ = signal_hook::flag::register_conditional_shutdown(sigint, status, Arc::clone(&flag));
     let _ = signal_hook::flag::register(sigint, flag);
+    // With any handler the write that is too long fails, and that is what is said.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     install_sigbus();
 }
 
