@@ -11,6 +11,7 @@ use rustix::fs::{FlockOperation, fcntl_lock};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
@@ -237,4 +238,40 @@ fn reindex_beside_a_broker_says_who_is_there_and_changes_nothing() {
     fs::remove_file(partition.join("00000000000000000006.snapshot")).unwrap();
     let run = seg(dir.root.path(), &["reindex", "--check", "b-0"]);
     assert_eq!(run.status, 0, "{}", String::from_utf8_lossy(&run.stdout));
+}
+
+/// Root reads everything, so that this says something only where it is run by anybody else.
+#[test]
+fn what_reindex_may_not_read_is_said_and_stays() {
+    let dir = LogDir::new(false);
+    let index = dir.log("c-0").with_extension("index");
+    fs::remove_file(&index).unwrap();
+    fs::write(&index, b"somebody's").unwrap();
+    fs::set_permissions(&index, fs::Permissions::from_mode(0)).unwrap();
+    if File::open(&index).is_ok() {
+        return;
+    }
+    let run = seg(dir.root.path(), &["reindex", "c-0"]);
+    let said = String::from_utf8(run.stdout).unwrap();
+    assert!(said.contains("not-readable") && said.contains("Permission denied"), "{said}");
+    assert_eq!((run.stderr.as_str(), run.status), ("", 3));
+    fs::set_permissions(&index, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(fs::read(&index).unwrap(), b"somebody's");
+}
+
+/// A limit on the size of files is met like a full disk: the system's signal ends nothing.
+#[test]
+fn a_file_that_may_not_grow_is_an_error() {
+    let dir = LogDir::new(false);
+    let index = dir.log("b-0").with_extension("index");
+    fs::write(&index, b"broken").unwrap();
+    let run = Command::new("sh")
+        .args(["-c", "ulimit -f 0; exec \"$0\" reindex b-0", env!("CARGO_BIN_EXE_seg")])
+        .current_dir(dir.root.path())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(run.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("File too large") && stderr.lines().count() == 1, "{stderr}");
+    assert_eq!(fs::read(&index).unwrap(), b"broken");
 }

@@ -12,7 +12,7 @@ use crate::signals::{self, Interrupted};
 use crate::values::{count, plural, size, terminal_text};
 use clap::ValueEnum;
 use segkit::check::report::{Counts, PartitionReport, SegmentReport, Totals};
-use segkit::check::{Depth, Finding, Listener, Scope, Severity, VerifyOptions, verify};
+use segkit::check::{Depth, Finding, Listener, Problem, Scope, Severity, VerifyOptions, verify};
 use segkit::error::Error;
 use segkit::log::disk::RealDisk;
 use segkit::log::file_facts::FileIdentity;
@@ -124,6 +124,7 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
         wanted: wanted.collect(),
         logs: Vec::new(),
         tally: Tally::default(),
+        said_last: String::new(),
         failed: None,
     };
     verify(&scope, &options, &watch, &mut work);
@@ -242,6 +243,8 @@ struct Work<'a> {
     /// The logs of the partition that is being read.
     logs: Vec<(Arc<Path>, FileIdentity)>,
     tally: Tally,
+    /// What stops one file often stops all that are beside it in the same words.
+    said_last: String,
     failed: Option<io::Error>,
 }
 
@@ -256,6 +259,7 @@ impl Listener for Work<'_> {
             self.refuse(&report.log, &report.findings, files.len());
             return;
         }
+        self.leave_unreadable(&mut files, &report.findings);
         self.act(&files, &logs);
     }
 
@@ -265,6 +269,7 @@ impl Listener for Work<'_> {
         let mut files = rebuild::of_partition(&report);
         files.retain(|compared| self.is_wanted(compared, None));
         if report.is_sound {
+            self.leave_unreadable(&mut files, &report.findings);
             self.act(&files, &logs);
         } else {
             self.tally.refused += files.len() as u64;
@@ -311,6 +316,20 @@ impl Work<'_> {
         }
     }
 
+    /// What is there and cannot be read is not taken for missing: that is said, and it stays.
+    fn leave_unreadable(&mut self, files: &mut Vec<Compared>, found: &[Finding]) {
+        let is_unreadable = |finding: &&Finding| {
+            matches!(finding.problem, Problem::NotReadable { .. })
+                && files.iter().any(|compared| compared.file.path == finding.file)
+        };
+        let unreadable: Vec<&Finding> = found.iter().filter(is_unreadable).collect();
+        for finding in &unreadable {
+            let told = findings::answer(finding, self.args.format == Format::Json, self.out);
+            self.failed = self.failed.take().or(told.err());
+        }
+        files.retain(|compared| unreadable.iter().all(|found| found.file != compared.file.path));
+    }
+
     fn act(&mut self, files: &[Compared], logs: &[(Arc<Path>, FileIdentity)]) {
         self.tally.files += files.len() as u64;
         self.tally.pending += files.iter().filter(|file| file.is_pending()).count() as u64;
@@ -337,7 +356,11 @@ impl Work<'_> {
             Some(Applied { outcome: repair::Outcome::Written, .. }) => Action::Written,
             Some(Applied { outcome: repair::Outcome::Equal, .. }) => Action::Unchanged,
             Some(Applied { outcome: repair::Outcome::Failed(error), .. }) => {
-                self.out.error(error)?;
+                let said = error.to_string();
+                if self.said_last != said {
+                    self.out.error(error)?;
+                    self.said_last = said;
+                }
                 Action::Failed
             }
         };
