@@ -2,8 +2,8 @@
 //!
 //! SIGBUS: a mapped file shrank, or its disk gave no bytes: one sentence and an exit status,
 //! instead of a core dump. SIGINT: long work stops at the next run and says how far it got; a
-//! second one ends the process at once. SIGXFSZ: a file would grow past the process's limit: that is
-//! an error like a full disk.
+//! second one ends the process at once. SIGXFSZ: a file would grow past the process's limit: that
+//! is an error like a full disk.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
