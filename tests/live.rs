@@ -247,7 +247,7 @@ fn what_reindex_may_not_read_is_said_and_stays() {
     let index = dir.log("c-0").with_extension("index");
     fs::remove_file(&index).unwrap();
     fs::write(&index, b"somebody's").unwrap();
-    fs::set_permissions(&index, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&index, fs::Permissions::from_mode(0o000)).unwrap();
     if File::open(&index).is_ok() {
         return;
     }
