@@ -287,7 +287,7 @@ impl<'f> Scanner<'f> {
     }
 
     fn fill(&mut self, position: u64, wanted: usize) -> bool {
-        self.window.fill(self.file, position, wanted)
+        self.window.fill(self.file, position, wanted, self.stop)
     }
 
     fn bytes_at(&self, position: u64) -> &[u8] {

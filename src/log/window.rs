@@ -34,16 +34,17 @@ pub(super) struct Trouble {
 #[derive(Debug, Default)]
 pub(super) struct Window {
     at: u64,
+    /// Its length is the most that was ever in it: memory is cleared only once.
     bytes: Vec<u8>,
+    filled: usize,
     reaches_end: bool,
     trouble: Option<Trouble>,
 }
 
 impl Window {
     /// Nothing in it yet; `buffer` is used for what will be.
-    pub(super) fn new(mut buffer: Vec<u8>) -> Self {
-        buffer.clear();
-        Self { at: 0, bytes: buffer, reaches_end: false, trouble: None }
+    pub(super) fn new(buffer: Vec<u8>) -> Self {
+        Self { bytes: buffer, ..Self::default() }
     }
 
     /// Gives the buffer back.
@@ -57,17 +58,25 @@ impl Window {
     }
 
     /// Makes sure that `wanted` bytes from `position` on are there, or all that can be had; true
-    /// in that case. A window is read by what is there, not by what a length claims.
-    pub(super) fn fill(&mut self, file: &FileBytes, position: u64, wanted: usize) -> bool {
+    /// in that case. A window is read by what is there, not by what a length claims. What is behind
+    /// `stop` is not going to be asked for, as far as is known, and not read ahead.
+    pub(super) fn fill(
+        &mut self,
+        file: &FileBytes,
+        position: u64,
+        wanted: usize,
+        stop: u64,
+    ) -> bool {
         if file.whole().is_some() {
             return true;
         }
         let offset = position.checked_sub(self.at).and_then(|at| usize::try_from(at).ok());
-        let have = offset.and_then(|at| self.bytes.len().checked_sub(at)).unwrap_or(0);
+        let have = offset.and_then(|at| self.filled.checked_sub(at)).unwrap_or(0);
         if have > 0 && (have >= wanted || self.reaches_end) {
             return self.reaches_end;
         }
-        self.refill(file, position, wanted.max(WINDOW_BYTES))
+        let ahead = usize::try_from(stop.saturating_sub(position)).unwrap_or(usize::MAX);
+        self.refill(file, position, wanted.max(ahead.min(WINDOW_BYTES)))
     }
 
     /// Reads `length` bytes from `position` on, or all that can be had; true in that case.
@@ -87,7 +96,7 @@ impl Window {
                 0
             }
         };
-        self.bytes.truncate(read);
+        self.filled = read;
         self.at = position;
         self.reaches_end = read < length;
         if read < expected && !file.is_stream() {
@@ -104,7 +113,7 @@ impl Window {
     pub(super) fn bytes_at<'w>(&'w self, file: &'w FileBytes, position: u64) -> &'w [u8] {
         let (bytes, at) = match file.whole() {
             Some(whole) => (whole, 0),
-            None => (self.bytes.as_slice(), self.at),
+            None => (self.bytes.get(..self.filled).unwrap_or_default(), self.at),
         };
         let from = position.checked_sub(at).and_then(|from| usize::try_from(from).ok());
         from.and_then(|from| bytes.get(from..)).unwrap_or_default()
