@@ -65,8 +65,11 @@ impl Judge<'_, '_> {
         let is_special = self.batch.attributes().is_control() || self.batch.magic() < 2;
         let last = self.batch.last_offset();
         let mut failed = None;
-        // Borrowed: to move a record costs as much as to judge it.
         loop {
+            if let Some(record) = records.next_usual() {
+                self.record(&record, last, is_special);
+                continue;
+            }
             let next = records.next();
             let record = match &next {
                 None => break,
@@ -76,24 +79,29 @@ impl Judge<'_, '_> {
                     break;
                 }
             };
-            if record.offset <= self.previous || record.offset > last {
-                self.misplaced = self.misplaced.or(Some((self.count, record.offset)));
-            }
-            if self.count == 0 {
-                self.first = Some(record.offset);
-            }
-            self.previous = record.offset;
-            self.max_timestamp = self.max_timestamp.max(record.timestamp);
-            self.count += 1;
-            if !record.headers.is_empty() {
-                self.has_odd_header |=
-                    record.headers.into_iter().any(|h| std::str::from_utf8(h.key).is_err());
-            }
-            if is_special && let Some(problem) = self.special(record) {
-                self.find(problem);
-            }
+            self.record(record, last, is_special);
         }
         self.whole(records, failed.map(|error| error.kind));
+    }
+
+    #[inline(always)]
+    fn record(&mut self, record: &Record<'_>, last: Offset, is_special: bool) {
+        if record.offset <= self.previous || record.offset > last {
+            self.misplaced = self.misplaced.or(Some((self.count, record.offset)));
+        }
+        if self.count == 0 {
+            self.first = Some(record.offset);
+        }
+        self.previous = record.offset;
+        self.max_timestamp = self.max_timestamp.max(record.timestamp);
+        self.count += 1;
+        if !record.headers.is_empty() {
+            self.has_odd_header |=
+                record.headers.into_iter().any(|h| std::str::from_utf8(h.key).is_err());
+        }
+        if is_special && let Some(problem) = self.special(*record) {
+            self.find(problem);
+        }
     }
 
     /// What can be said of all records together.
@@ -147,7 +155,7 @@ impl Judge<'_, '_> {
     }
 
     /// Control records, and messages inside a wrapper.
-    fn special(&self, record: &Record<'_>) -> Option<Problem> {
+    fn special(&self, record: Record<'_>) -> Option<Problem> {
         if let Some(inner) = record.message.filter(|_| self.batch.attributes().codec_id() != 0) {
             return if inner.magic() != self.batch.magic() {
                 Some(Problem::WrapperMessage { why: "a message inside has another magic" })
@@ -165,7 +173,7 @@ impl Judge<'_, '_> {
             Ok(ControlRecord::Unknown(record_type)) => {
                 Some(Problem::UnknownControlRecord { record_type })
             }
-            Ok(ControlRecord::Abort { .. } | ControlRecord::Commit { .. }) => marker_size(record),
+            Ok(ControlRecord::Abort { .. } | ControlRecord::Commit { .. }) => marker_size(&record),
             Ok(_) => None,
         }
     }

@@ -72,6 +72,12 @@ impl<'a> Cursor<'a> {
         self.is_padded |= part.is_padded;
     }
 
+    /// Goes on at `rest`, which is the end of what has not been read.
+    #[inline]
+    pub(super) fn go_on_at(&mut self, rest: &'a [u8]) {
+        self.rest = rest;
+    }
+
     /// An error of `kind` at the next byte.
     #[must_use]
     #[cold]

@@ -154,6 +154,17 @@ impl<'s> Records<'s> {
         Self { inner, trailing_bytes, ignored_checksum_differs }
     }
 
+    /// The next record if it is of the usual form, as nearly all are; where this gives `None`,
+    /// [`next`](Self::next) says what there is. It is for loops that look at little of each record:
+    /// it becomes part of them, and builds of a record only what they look at.
+    #[inline]
+    pub fn next_usual(&mut self) -> Option<Record<'s>> {
+        match &mut self.inner {
+            Inner::V2(records) if records.left > 0 => records.next_short(),
+            _ => None,
+        }
+    }
+
     /// True when a varint was read that is longer than it need be.
     #[must_use]
     pub fn has_padded_varint(&self) -> bool {
@@ -217,6 +228,9 @@ impl<'s> RecordsV2<'s> {
             let stored = self.stored;
             return Some(Err(self.cursor.error(FormatErrorKind::RecordCount { stored, found })));
         }
+        if let Some(record) = self.next_short() {
+            return Some(Ok(record));
+        }
         let record = self.read();
         self.left = if record.is_ok() { self.left - 1 } else { -1 };
         Some(record)
@@ -232,6 +246,25 @@ impl<'s> RecordsV2<'s> {
         self.left = -1;
         let bytes = self.cursor.remaining() as u64;
         Some(Err(self.cursor.error(FormatErrorKind::BytesLeft { bytes })))
+    }
+
+    /// A record whose numbers have one byte or two, as nearly all are: nothing is kept to say where
+    /// an error is. `None` for any other, and for one that is broken: [`read`](Self::read) says
+    /// what is wrong.
+    #[inline(always)]
+    fn next_short(&mut self) -> Option<Record<'s>> {
+        let mut rest = self.cursor.rest();
+        let size = usize::try_from(short_varint(&mut rest)?).ok()?;
+        let (body, rest) = rest.split_at_checked(size)?;
+        let (_attributes, mut body) = body.split_first()?;
+        let timestamp_delta = short_varint(&mut body)?;
+        let offset_delta = short_varint(&mut body)?;
+        let key = short_nullable(&mut body)?;
+        let value = short_nullable(&mut body)?;
+        let headers = if body == [0] { Headers::none() } else { sound_headers(body)? };
+        self.cursor.go_on_at(rest);
+        self.left -= 1;
+        Some(self.record(timestamp_delta.into(), offset_delta, key, value, headers))
     }
 
     #[inline]
@@ -257,7 +290,19 @@ impl<'s> RecordsV2<'s> {
             }));
         }
         self.cursor.note_padding(&body);
-        Ok(Record {
+        Ok(self.record(timestamp_delta, offset_delta, key, value, headers))
+    }
+
+    #[inline]
+    fn record(
+        &self,
+        timestamp_delta: i64,
+        offset_delta: i32,
+        key: Option<&'s [u8]>,
+        value: Option<&'s [u8]>,
+        headers: Headers<'s>,
+    ) -> Record<'s> {
+        Record {
             offset: self.base_offset.plus(i64::from(offset_delta)),
             timestamp: self
                 .append_timestamp
@@ -270,8 +315,38 @@ impl<'s> RecordsV2<'s> {
                 _ => -1,
             },
             message: None,
-        })
+        }
     }
+}
+
+/// A varint of one byte or two, and not longer than it need be.
+#[inline(always)]
+fn short_varint(bytes: &mut &[u8]) -> Option<i32> {
+    let (raw, rest) = match **bytes {
+        [byte, ref rest @ ..] if byte < 0x80 => (i32::from(byte), rest),
+        [low, high, ref rest @ ..] if high.cast_signed() > 0 => {
+            (i32::from(low & 0x7f) | i32::from(high) << 7, rest)
+        }
+        _ => return None,
+    };
+    *bytes = rest;
+    Some(raw >> 1 ^ -(raw & 1))
+}
+
+#[inline(always)]
+fn short_nullable<'a>(bytes: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
+    match usize::try_from(short_varint(bytes)?) {
+        Ok(length) => bytes.split_off(..length).map(Some),
+        Err(_) => Some(None),
+    }
+}
+
+/// The headers that are all of `bytes`, if nothing is to be said about them.
+#[inline(never)]
+fn sound_headers(bytes: &[u8]) -> Option<Headers<'_>> {
+    let mut cursor = Cursor::new(bytes, Position(0));
+    let headers = read_headers(&mut cursor).ok()?;
+    (cursor.is_empty() && !cursor.is_padded()).then_some(headers)
 }
 
 /// Walks the headers once, so that iterating them later cannot fail.
@@ -292,4 +367,65 @@ fn read_headers<'a>(body: &mut Cursor<'a>) -> Result<Headers<'a>> {
         read_header(body)?;
     }
     Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Records of a batch that begins at offset 7, and whose first sequence is 3.
+    fn records(bytes: &[u8]) -> RecordsV2<'_> {
+        RecordsV2 {
+            cursor: Cursor::new(bytes, Position(61)),
+            left: 1,
+            stored: 1,
+            base_offset: Offset(7),
+            base_sequence: 3,
+            base_timestamp: 1000,
+            append_timestamp: None,
+        }
+    }
+
+    #[test]
+    fn a_usual_record_is_short() {
+        // length, attributes, deltas 1 and 2, `k`, null, no headers
+        let bytes = [14, 0, 2, 4, 2, b'k', 1, 0, 0xff];
+        let mut records = records(&bytes);
+        let record = records.next_short().unwrap();
+        assert_eq!((record.offset, record.timestamp, record.sequence), (Offset(9), 1001, 5));
+        assert_eq!((record.key, record.value), (Some(&b"k"[..]), None));
+        assert_eq!(records.cursor.rest(), [0xff]);
+        // The same with a header, `h` without a value.
+        let bytes = [20, 0, 2, 4, 2, b'k', 1, 2, 2, b'h', 1];
+        let record = self::records(&bytes).next_short().unwrap();
+        assert_eq!(record.headers.collect::<Vec<_>>(), [Header { key: b"h", value: None }]);
+    }
+
+    /// Bytes as they stand in records, and any others.
+    fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![4 => 0_u8..12, 2 => 0x7e_u8..0x84, 1 => any::<u8>()];
+        let body = proptest::collection::vec(byte, 4..40);
+        (body, any::<bool>(), 0_usize..4).prop_map(|(body, is_framed, behind)| {
+            let length = body.len().saturating_sub(behind);
+            let prefix = u8::try_from(length * 2).ok().filter(|_| is_framed);
+            prefix.into_iter().chain(body).collect()
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+        #[test]
+        fn what_is_read_the_short_way_is_read_the_same_the_other_way(bytes in any_bytes()) {
+            let (mut short, mut long) = (records(&bytes), records(&bytes));
+            if let Some(record) = short.next_short() {
+                let other = long.read().unwrap();
+                prop_assert_eq!(format!("{record:?}"), format!("{other:?}"));
+                prop_assert!(!long.cursor.is_padded());
+                prop_assert_eq!(short.cursor.rest(), long.cursor.rest());
+            } else {
+                prop_assert_eq!(short.cursor.rest(), &bytes[..]);
+            }
+        }
+    }
 }
