@@ -3,11 +3,12 @@
 //! ```text
 //!   | batch | batch | batch | batch | batch | batch | batch |
 //!   '------- run -----------'------- run -----------'- ...
-//!           ^ at an entry of the .index, or by hopping from length to length
+//!           ^ at an entry of the .index, at the next batch that proves itself, or by hopping from
+//!             length to length
 //! ```
 //!
-//! Either is a guess: indexes lie, and lengths are not under the checksum. The walk of a run tells
-//! where it really ends.
+//! Each is a guess: indexes lie, records may hold batches, and lengths are not under the checksum.
+//! The walk of a run tells where it really ends.
 
 use super::FileBytes;
 use super::damage::Prefix;
@@ -22,6 +23,9 @@ use std::ops::Range;
 const SMALL_BATCH_BYTES: u64 = 4 << 10;
 /// How much is read for them.
 const READ_AHEAD_BYTES: usize = 64 << 10;
+/// How much is searched for a batch, and how many that might be one are looked at.
+const SEARCHED_BYTES: usize = 64 << 10;
+const SEARCHED_CANDIDATES: usize = 8;
 /// Up to the last offset delta of magic 2; batches of any magic are as long.
 const HEADER_BYTES: usize = 27;
 const LAST_OFFSET_DELTA_AT: usize = 23;
@@ -34,6 +38,7 @@ pub struct Cutter {
     /// Where batches begin, at least [`RUN_BYTES`] apart, as an index says.
     hints: VecDeque<u64>,
     hops: bool,
+    searches: bool,
 }
 
 /// A run, as far as can be told ahead.
@@ -52,11 +57,11 @@ impl Cutter {
     /// `previous` is the last offset before it.
     #[must_use]
     pub fn new(position: u64, previous: Option<Offset>) -> Self {
-        Self { position, previous, hints: VecDeque::new(), hops: true }
+        Self { position, previous, hints: VecDeque::new(), hops: true, searches: false }
     }
 
-    /// Cuts at entries of `index`, and behind them by hopping, or not at all: then the walk of one
-    /// run tells where the next begins.
+    /// Cuts at entries of `index`, and behind them at batches that are searched for or come to by
+    /// hopping, or not at all: then the walk of one run tells where the next begins.
     #[must_use]
     pub fn by_index(index: &OffsetIndex<'_>, hops: bool) -> Self {
         let mut hints = VecDeque::new();
@@ -68,7 +73,7 @@ impl Cutter {
                 from = position;
             }
         }
-        Self { position: 0, previous: None, hints, hops }
+        Self { position: 0, previous: None, hints, hops, searches: hops }
     }
 
     /// The next run; `None` at the end of the file, except that a file has one run at least:
@@ -101,6 +106,12 @@ impl Cutter {
         if !self.hops {
             return Some(Cut { range: unknown, previous, is_end_known: false });
         }
+        if self.searches
+            && let Some(end) = batch_near(file, unknown.end)
+        {
+            (self.position, self.previous) = (end, None);
+            return Some(Cut { range: start..end, previous, is_end_known: true });
+        }
         while self.position < file.len() && self.position - start < RUN_BYTES {
             match hops.frame_at(self.position) {
                 Some((size, last_offset)) => {
@@ -112,6 +123,20 @@ impl Cutter {
         }
         Some(Cut { range: start..self.position, previous, is_end_known: true })
     }
+}
+
+/// Where the first batch of magic 2 begins that proves itself, near `position` and behind it.
+fn batch_near(file: &FileBytes, position: u64) -> Option<u64> {
+    let mut buffer = Vec::new();
+    let bytes = file.read(position, SEARCHED_BYTES, &mut buffer).ok()?;
+    let prefixes = bytes.windows(PREFIX_BYTES).enumerate();
+    let newest = prefixes.filter(|(_, prefix)| prefix.last() == Some(&2));
+    let batches = newest.filter_map(|(at, _)| {
+        Batch::parse(bytes.get(at..)?, Position(0)).ok().map(|batch| (at, batch))
+    });
+    let mut candidates = batches.take(SEARCHED_CANDIDATES);
+    let (at, _) = candidates.find(|(_, batch)| batch.crc() == batch.compute_crc())?;
+    Some(position + at as u64)
 }
 
 /// Headers of a file, read one by one where batches are large, and many together where not.

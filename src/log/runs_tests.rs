@@ -2,25 +2,31 @@
 
 use super::*;
 use crate::format::crc::crc32c;
+use crate::format::offset_index::OffsetIndex;
+use crate::log::feed::{Fed, Feed, LogFile, Opening, WalkEnd};
+use std::path::Path;
 
 /// Batches of one record each, `size` bytes of value, of offsets from 0 on.
 fn log(batches: i64, size: usize) -> Vec<u8> {
+    (0..batches).flat_map(|offset| batch(offset, &vec![0x55; size])).collect()
+}
+
+/// A batch of one record that is `value`.
+fn batch(offset: i64, value: &[u8]) -> Vec<u8> {
     let mut log = Vec::new();
-    for offset in 0..batches {
-        let mut body = vec![0, 0]; // attributes
-        body.extend_from_slice(&0i32.to_be_bytes()); // last offset delta
-        body.extend_from_slice(&[0; 16]); // timestamps
-        body.extend_from_slice(&[0xff; 14]); // no producer
-        body.extend_from_slice(&1i32.to_be_bytes());
-        body.extend(std::iter::repeat_n(0x55, size));
-        let length = i32::try_from(body.len() + 9).unwrap();
-        log.extend_from_slice(&offset.to_be_bytes());
-        log.extend_from_slice(&length.to_be_bytes());
-        log.extend_from_slice(&0i32.to_be_bytes());
-        log.push(2);
-        log.extend_from_slice(&crc32c(&body).to_be_bytes());
-        log.extend_from_slice(&body);
-    }
+    let mut body = vec![0, 0]; // attributes
+    body.extend_from_slice(&0i32.to_be_bytes()); // last offset delta
+    body.extend_from_slice(&[0; 16]); // timestamps
+    body.extend_from_slice(&[0xff; 14]); // no producer
+    body.extend_from_slice(&1i32.to_be_bytes());
+    body.extend_from_slice(value);
+    let length = i32::try_from(body.len() + 9).unwrap();
+    log.extend_from_slice(&offset.to_be_bytes());
+    log.extend_from_slice(&length.to_be_bytes());
+    log.extend_from_slice(&0i32.to_be_bytes());
+    log.push(2);
+    log.extend_from_slice(&crc32c(&body).to_be_bytes());
+    log.extend_from_slice(&body);
     log
 }
 
@@ -85,4 +91,65 @@ fn a_file_that_shrank_is_gone_from_there_on() {
         assert_eq!(proved.len(), whole);
         assert_eq!(damaged, [((whole * bytes.len() / 300) as u64..length, DamageKind::Gone)]);
     }
+}
+
+struct Log(FileBytes);
+
+impl LogFile for Log {
+    fn bytes(&self) -> &FileBytes {
+        &self.0
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds::default()
+    }
+}
+
+/// Where runs begin that are cut without an index, and the offsets that they prove, each once.
+fn runs_without_index(bytes: Vec<u8>) -> (Vec<u64>, Vec<i64>) {
+    let length = bytes.len() as u64;
+    let mut file = Some(Log(FileBytes::owned(Path::new("log"), bytes)));
+    let (mut feed, mut at) = (Feed::default(), 0);
+    let (mut starts, mut proved) = (Vec::new(), Vec::new());
+    let index = || Cutter::by_index(&OffsetIndex::new(&[], Offset(0)), true);
+    while let Some(fed) = feed.next(|_| match file.take() {
+        Some(file) => Opening::<Log, ()>::File(file, index()),
+        None => Opening::End,
+    }) {
+        let Fed::Run(run) = fed else { panic!("nothing fails") };
+        assert_eq!(run.cut.range.start, at);
+        starts.push(at);
+        let range = run.cut.range.clone();
+        let mut scanner = Scanner::new(&run.file.0, range, run.bounds, Limits::STANDARD);
+        while let Some(piece) = scanner.next().unwrap() {
+            let Piece::Proved(batch) = piece else { panic!("{piece:?}") };
+            proved.push(batch.last_offset().0);
+        }
+        at = scanner.position();
+        let bounds = scanner.bounds();
+        feed.finish(&run, &WalkEnd { end: at, bounds, last: None, is_stopped: false });
+    }
+    assert_eq!(at, length);
+    (starts, proved)
+}
+
+#[test]
+fn without_an_index_runs_begin_where_batches_do() {
+    let bytes = log(900, 16_000);
+    let size = bytes.len() as u64 / 900;
+    let (starts, proved) = runs_without_index(bytes);
+    assert_eq!(proved, (0..900).collect::<Vec<_>>());
+    // The first batch at or behind every 4 MiB from the start of the run before.
+    let first = RUN_BYTES.div_ceil(size) * size;
+    assert_eq!(starts, [0, first, 2 * first, 3 * first]);
+}
+
+#[test]
+fn a_batch_in_a_record_is_no_batch_of_the_log() {
+    let inner = log(400, 16_000);
+    let outer: Vec<u8> = (0..4).flat_map(|offset| batch(offset, &inner)).collect();
+    let size = outer.len() as u64 / 4;
+    let (starts, proved) = runs_without_index(outer);
+    assert_eq!(proved, [0, 1, 2, 3]);
+    assert_eq!(starts, [0, size, 2 * size, 3 * size]);
 }
