@@ -35,7 +35,7 @@ pub struct Shape {
 pub struct Log {
     /// The partition directory.
     pub dir: PathBuf,
-    /// The `.log`.
+    /// The first `.log`.
     pub file: PathBuf,
     /// How many records it has.
     pub records: i64,
@@ -45,37 +45,60 @@ pub struct Log {
 
 /// Makes the partition directory `name` in `root`.
 pub fn log(root: &Path, name: &str, shape: Shape) -> std::io::Result<Log> {
+    segments(root, name, shape, 1)
+}
+
+/// The same with `count` segments, each of which is as `shape` says.
+pub fn segments(root: &Path, name: &str, shape: Shape, count: usize) -> std::io::Result<Log> {
     let dir = root.join(name);
     fs::create_dir(&dir)?;
-    let file = dir.join("00000000000000000000.log");
+    let mut log = Log { file: dir.join(format!("{:020}.log", 0)), dir, records: 0, batches: 0 };
+    let mut words = Words { state: 0x2545_f491_4f6c_dd1d, is_monotonous: shape.is_monotonous };
+    for _ in 0..count {
+        segment(&mut log, shape, &mut words)?;
+    }
+    // One leader epoch, which began at offset 0.
+    write_synced(&log.dir.join("leader-epoch-checkpoint"), b"0\n1\n0 0\n")?;
+    Ok(log)
+}
+
+/// Appends a segment.
+fn segment(to: &mut Log, shape: Shape, words: &mut Words) -> std::io::Result<()> {
+    let base = to.records;
+    let file = to.dir.join(format!("{base:020}.log"));
     let mut log = BufWriter::with_capacity(1 << 20, File::create(&file)?);
     let (mut index, mut time_index) = (Vec::new(), Vec::new());
-    let mut words = Words { state: 0x2545_f491_4f6c_dd1d, is_monotonous: shape.is_monotonous };
-    let (mut position, mut next_offset, mut since_entry) = (0u64, 0i64, 0u64);
-    let (mut payload, mut batch, mut batches) = (Vec::new(), Vec::new(), 0);
+    let (mut position, mut next_offset, mut since_entry) = (0u64, base, 0u64);
+    let (mut payload, mut batch) = (Vec::new(), Vec::new());
     let count = i32::try_from((shape.batch_bytes - HEADER_BYTES) / RECORD_BYTES).unwrap();
     while position < shape.log_bytes {
         payload.clear();
         for delta in 0..count {
-            record(&mut payload, next_offset, delta, &mut words);
+            record(&mut payload, next_offset, delta, words);
         }
         frame(&mut batch, shape.codec, next_offset, count, &payload)?;
         log.write_all(&batch)?;
         next_offset += i64::from(count);
+        let last = next_offset - 1;
+        let relative = i32::try_from(last - base).unwrap();
         if since_entry > INDEX_INTERVAL_BYTES {
-            let relative = i32::try_from(next_offset - 1).unwrap();
             OffsetPosition::encode(relative, i32::try_from(position).unwrap(), &mut index);
-            TimestampOffset::encode(BASE_TIMESTAMP + next_offset - 1, relative, &mut time_index);
+            TimestampOffset::encode(BASE_TIMESTAMP + last, relative, &mut time_index);
             since_entry = 0;
         }
         since_entry += batch.len() as u64;
         position += batch.len() as u64;
-        batches += 1;
+        to.batches += 1;
+        if position >= shape.log_bytes && since_entry > batch.len() as u64 {
+            // A broker's last entry of the time index names the greatest timestamp.
+            TimestampOffset::encode(BASE_TIMESTAMP + last, relative, &mut time_index);
+        }
     }
     log.into_inner()?.sync_all()?;
-    write_synced(&dir.join("00000000000000000000.index"), &index)?;
-    write_synced(&dir.join("00000000000000000000.timeindex"), &time_index)?;
-    Ok(Log { dir, file, records: next_offset, batches })
+    write_synced(&file.with_extension("index"), &index)?;
+    write_synced(&file.with_extension("timeindex"), &time_index)?;
+    to.records = next_offset;
+    Ok(())
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

@@ -17,13 +17,17 @@
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::print_stderr,
-    clippy::cast_possible_truncation
+    clippy::cast_possible_truncation,
+    clippy::little_endian_bytes
 )]
 
+mod bare;
 mod generate;
 mod measure;
 mod peers;
+mod reindex;
 mod report;
+mod verify;
 
 use generate::{Log, Shape};
 use measure::{Race, process_time, thread_time, wall_time};
@@ -39,8 +43,6 @@ use std::process::Command;
 use std::time::Duration;
 
 const SEG: &str = env!("CARGO_BIN_EXE_seg");
-/// Asks this program to checksum a file and do nothing else: the rival of a whole process.
-const CHECKSUM_ONLY: &str = "--checksum-only";
 const KAFKA_TOOL: &str = "org.apache.kafka.tools.DumpLogSegments";
 
 /// What is measured with.
@@ -53,16 +55,17 @@ struct Logs {
     lz4: Log,
     /// Batches of a MiB that compress to almost nothing.
     zstd: Log,
+    /// Text in batches of 16 KiB, by the name of the codec.
+    compressed: [(&'static str, Log); 4],
     rounds: usize,
 }
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
-    if let [_, flag, path] = &args[..]
-        && flag == CHECKSUM_ONLY
+    if let [_, flag, rival @ ..] = &args[..]
+        && flag == bare::FLAG
     {
-        std::hint::black_box(peers::checksums(&map(Path::new(path))));
-        return;
+        return bare::run(rival);
     }
     let number = |name: &str, usual: u64| {
         std::env::var(name).map_or(usual, |text| text.parse().expect("a number"))
@@ -73,6 +76,8 @@ fn main() {
     let mut report = Report::default();
     library(&logs, &mut report);
     dump(&logs, &mut report);
+    verify::verify(&logs, &mut report);
+    reindex::reindex(&logs, &mut report);
     lookup(&logs, &mut report);
     kafka(&logs, &mut report);
     memory(&logs, &mut report);
@@ -85,6 +90,7 @@ fn make_logs(root: &Path, log_bytes: u64) -> Logs {
         Shape { log_bytes, batch_bytes: 16 << 10, codec: Codec::None, is_monotonous: false };
     let small = Shape { log_bytes: log_bytes / 16, ..plain };
     let lz4 = Shape { log_bytes: log_bytes / 4, codec: Codec::Lz4, ..plain };
+    let compressed = |codec| Shape { log_bytes: log_bytes / 8, codec, ..plain };
     let zstd =
         Shape { log_bytes: 2 << 20, batch_bytes: 1 << 20, codec: Codec::Zstd, is_monotonous: true };
     let make = |name, shape| generate::log(root, name, shape).unwrap();
@@ -93,6 +99,12 @@ fn make_logs(root: &Path, log_bytes: u64) -> Logs {
         small: make("small-0", small),
         lz4: make("lz4-0", lz4),
         zstd: make("zstd-0", zstd),
+        compressed: [
+            ("lz4", make("text-lz4-0", compressed(Codec::Lz4))),
+            ("snappy", make("text-snappy-0", compressed(Codec::Snappy))),
+            ("gzip", make("text-gzip-0", compressed(Codec::Gzip))),
+            ("zstd", make("text-zstd-0", compressed(Codec::Zstd))),
+        ],
         rounds: 0,
     }
 }
@@ -190,8 +202,7 @@ fn seg(args: &[&str], path: &Path) -> Command {
 fn dump(logs: &Logs, report: &mut Report) {
     let file = &logs.plain.file;
     let log_bytes = fs::metadata(file).unwrap().len() as usize;
-    let mut checksums = Command::new(std::env::current_exe().unwrap());
-    checksums.arg(CHECKSUM_ONLY).arg(file);
+    let mut checksums = bare::rival("checksum", "map", 1, file);
     let batches = Race::run(
         logs.rounds,
         || process_time(&mut seg(&["dump", "--threads", "1"], file)),
@@ -315,9 +326,9 @@ fn memory(logs: &Logs, report: &mut Report) {
     for (name, log) in [("uncompressed", &logs.plain), ("lz4", &logs.lz4), ("zstd", &logs.zstd)] {
         for threads in ["1", "2"] {
             let args = ["dump", "-r", "--format", "json", "--threads", threads];
-            let kib = measure::peak_own_kib(&mut seg(&args, &log.file));
+            let peaks = measure::peaks(&mut seg(&args, &log.file));
             let bytes = fs::metadata(&log.file).unwrap().len();
-            report.memory(name, bytes, log.records, threads, kib);
+            report.memory(&format!("`dump -r`, {name}"), bytes, log.records, threads, &peaks);
         }
     }
 }

@@ -85,20 +85,31 @@ fn run(command: &mut Command) {
     assert!(status.success(), "{command:?}: {status}");
 }
 
-/// The most memory in KiB that a process has of its own while it runs: without mapped pages of
-/// files, which the kernel takes back whenever it likes.
-pub fn peak_own_kib(command: &mut Command) -> u64 {
+/// What a process has at most while it runs.
+#[derive(Default)]
+pub struct Peaks {
+    /// Memory of its own, in KiB: without mapped pages of files, which the kernel takes back
+    /// whenever it likes.
+    pub own_kib: u64,
+    /// Open descriptors.
+    pub descriptors: usize,
+}
+
+/// Runs `command` and looks at what it has.
+pub fn peaks(command: &mut Command) -> Peaks {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak = 0;
+    let process = Path::new("/proc").join(child.id().to_string());
+    let mut peaks = Peaks::default();
     while child.try_wait().unwrap().is_none() {
-        let text = fs::read_to_string(&status).unwrap_or_default();
+        let text = fs::read_to_string(process.join("status")).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:"));
         let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok());
-        peak = peak.max(kib.unwrap_or(0));
+        peaks.own_kib = peaks.own_kib.max(kib.unwrap_or(0));
+        let open = fs::read_dir(process.join("fd")).map_or(0, Iterator::count);
+        peaks.descriptors = peaks.descriptors.max(open);
         std::thread::sleep(Duration::from_millis(2));
     }
-    peak
+    peaks
 }
 
 /// Drops a file from the page cache.

@@ -8,8 +8,8 @@ const HEADER_BYTES: usize = 61;
 /// Hops from length field to length field.
 pub fn headers(bytes: &[u8]) -> u64 {
     let (mut at, mut batches) = (0, 0);
-    while let Some(field) = bytes.get(at + 8..at + 12) {
-        at += 12 + read_u32(field) as usize;
+    while let Some(size) = bytes.get(at..).and_then(size) {
+        at += size;
         batches += 1;
     }
     batches
@@ -18,37 +18,120 @@ pub fn headers(bytes: &[u8]) -> u64 {
 /// CRC-32C of everything, in the pieces that the batches are.
 pub fn checksums(bytes: &[u8]) -> u32 {
     let (mut at, mut sum) = (0, 0u32);
-    while let Some(field) = bytes.get(at + 8..at + 12) {
-        let end = at + 12 + read_u32(field) as usize;
-        sum = sum.wrapping_add(crc32c::crc32c(&bytes[at + 21..end]));
-        at = end;
+    while let Some(size) = bytes.get(at..).and_then(size) {
+        sum = sum.wrapping_add(checksum(&bytes[at..at + size]));
+        at += size;
     }
     sum
 }
 
 /// Decodes every varint of every record. Uncompressed logs only.
 pub fn records(bytes: &[u8]) -> i64 {
-    let (mut batch, mut sum) = (0, 0i64);
-    while let Some(field) = bytes.get(batch + 8..batch + 12) {
-        let end = batch + 12 + read_u32(field) as usize;
-        let count = read_u32(&bytes[batch + 57..batch + 61]);
-        let records = &bytes[batch + HEADER_BYTES..end];
-        let mut at = 0;
-        for _ in 0..count {
-            let _length = varint(records, &mut at);
-            at += 1;
-            let timestamp_delta = varint(records, &mut at);
-            let offset_delta = varint(records, &mut at);
-            let key = varint(records, &mut at);
-            at += usize::try_from(key).unwrap_or(0);
-            let value = varint(records, &mut at);
-            at += usize::try_from(value).unwrap_or(0);
-            let headers = varint(records, &mut at);
-            sum += timestamp_delta + offset_delta + key + value + headers;
-        }
-        batch = end;
+    let (mut at, mut sum) = (0, 0i64);
+    while let Some(size) = bytes.get(at..).and_then(size) {
+        sum += varints(&bytes[at..at + size]);
+        at += size;
     }
     sum
+}
+
+/// The size of the batch that `bytes` begin with.
+#[inline]
+pub fn size(bytes: &[u8]) -> Option<usize> {
+    Some(12 + read_u32(bytes.get(8..12)?) as usize)
+}
+
+/// CRC-32C of a batch.
+#[inline]
+pub fn checksum(batch: &[u8]) -> u32 {
+    crc32c::crc32c(&batch[21..])
+}
+
+/// Decodes every varint of every record of an uncompressed batch.
+pub fn varints(batch: &[u8]) -> i64 {
+    let count = read_u32(&batch[57..HEADER_BYTES]);
+    let records = &batch[HEADER_BYTES..];
+    let (mut at, mut sum) = (0, 0i64);
+    for _ in 0..count {
+        let _length = varint(records, &mut at);
+        at += 1;
+        let timestamp_delta = varint(records, &mut at);
+        let offset_delta = varint(records, &mut at);
+        let key = varint(records, &mut at);
+        at += usize::try_from(key).unwrap_or(0);
+        let value = varint(records, &mut at);
+        at += usize::try_from(value).unwrap_or(0);
+        let headers = varint(records, &mut at);
+        sum += timestamp_delta + offset_delta + key + value + headers;
+    }
+    sum
+}
+
+/// What decompressors are given to work with, again and again.
+pub struct Buffers {
+    out: Vec<u8>,
+    inflate: flate2::Decompress,
+    zstd: zstd::bulk::Decompressor<'static>,
+}
+
+impl Default for Buffers {
+    fn default() -> Self {
+        let zstd = zstd::bulk::Decompressor::new().unwrap();
+        Self { out: vec![0; 8 << 20], inflate: flate2::Decompress::new(false), zstd }
+    }
+}
+
+/// Every one of them knows how its payload is framed, and does not look.
+impl Buffers {
+    /// Blocks with their lengths, behind a header of seven bytes.
+    pub fn lz4(&mut self, batch: &[u8]) -> i64 {
+        const UNCOMPRESSED: u32 = 1 << 31;
+        let (mut rest, mut filled) = (&batch[HEADER_BYTES + 7..], 0);
+        while let Some((mark, behind)) = rest.split_first_chunk::<4>() {
+            let mark = u32::from_le_bytes(*mark);
+            if mark == 0 {
+                break;
+            }
+            let (block, behind) = behind.split_at((mark & !UNCOMPRESSED) as usize);
+            filled += if mark & UNCOMPRESSED == 0 {
+                lz4_flex::block::decompress_into(block, &mut self.out[filled..]).unwrap()
+            } else {
+                self.out[filled..filled + block.len()].copy_from_slice(block);
+                block.len()
+            };
+            rest = behind;
+        }
+        filled as i64
+    }
+
+    /// Raw blocks with their lengths, behind a header of sixteen bytes.
+    pub fn snappy(&mut self, batch: &[u8]) -> i64 {
+        let (mut rest, mut filled) = (&batch[HEADER_BYTES + 16..], 0);
+        while let Some((length, behind)) = rest.split_first_chunk::<4>() {
+            let (block, behind) = behind.split_at(u32::from_be_bytes(*length) as usize);
+            let mut decoder = snap::raw::Decoder::new();
+            filled += decoder.decompress(block, &mut self.out[filled..]).unwrap();
+            rest = behind;
+        }
+        filled as i64
+    }
+
+    /// A deflate stream behind a header of ten bytes; its checksum is part of the format.
+    pub fn gzip(&mut self, batch: &[u8]) -> i64 {
+        self.inflate.reset(false);
+        let finish = flate2::FlushDecompress::None;
+        let stream = &batch[HEADER_BYTES + 10..];
+        let status = self.inflate.decompress(stream, &mut self.out, finish).unwrap();
+        assert_eq!(status, flate2::Status::StreamEnd);
+        let filled = self.inflate.total_out() as usize;
+        filled as i64 + i64::from(crc32fast::hash(&self.out[..filled]))
+    }
+
+    /// A frame.
+    pub fn zstd(&mut self, batch: &[u8]) -> i64 {
+        let frame = &batch[HEADER_BYTES..];
+        self.zstd.decompress_to_buffer(frame, &mut self.out[..]).unwrap() as i64
+    }
 }
 
 fn read_u32(bytes: &[u8]) -> u32 {

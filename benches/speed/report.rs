@@ -1,7 +1,7 @@
 //! The table.
 
 use crate::generate::Log;
-use crate::measure::Race;
+use crate::measure::{Peaks, Race};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub struct Report {
 pub struct Row {
     what: String,
     command: &'static str,
-    peer: &'static str,
+    peer: String,
     seg_rate: String,
     peer_rate: String,
     /// Time of `seg` over time of the peer.
@@ -39,12 +39,12 @@ impl Row {
         let (seg, ratio) = race.seg();
         let (seg_rate, peer_rate) = (rate(seg), rate(race.peer()));
         let (what, median_ratio) = (what.to_owned(), race.median_ratio());
-        Self { what, command, peer: "", seg_rate, peer_rate, ratio, median_ratio }
+        Self { what, command, peer: String::new(), seg_rate, peer_rate, ratio, median_ratio }
     }
 
     /// Says what the peer is.
-    pub fn against(self, peer: &'static str) -> Self {
-        Self { peer, ..self }
+    pub fn against(self, peer: &str) -> Self {
+        Self { peer: peer.to_owned(), ..self }
     }
 }
 
@@ -89,11 +89,13 @@ impl Report {
             .unwrap();
     }
 
-    /// Memory of one process.
-    pub fn memory(&mut self, name: &str, bytes: u64, records: i64, threads: &str, kib: u64) {
-        let (size, peak) = (bytes as f64 / 1048576.0, kib as f64 / 1024.0);
-        eprintln!("memory {name} {threads}: {peak:.1} MiB");
-        let line = format!("| {name} | {size:.1} MiB | {records} | {threads} | {peak:.1} MiB |");
+    /// Memory and descriptors of one process.
+    pub fn memory(&mut self, name: &str, bytes: u64, records: i64, threads: &str, peaks: &Peaks) {
+        let (size, peak) = (bytes as f64 / 1048576.0, peaks.own_kib as f64 / 1024.0);
+        let open = peaks.descriptors;
+        eprintln!("memory {name} {threads}: {peak:.1} MiB, {open} descriptors");
+        let line =
+            format!("| {name} | {size:.1} MiB | {records} | {threads} | {peak:.1} MiB | {open} |");
         writeln!(self.memory, "{line}").unwrap();
     }
 
@@ -138,11 +140,11 @@ the medians. Times are processor time where nothing else is said, on one thread.
 {rows}
 ## Memory
 
-`seg dump -r --format json --threads N FILE > /dev/null`: the most memory of its own, which is all
-but the mapped pages of files.
+`seg dump -r --format json --threads N FILE > /dev/null` and `seg verify --threads N DIR`: the most
+memory of its own, which is all but the mapped pages of files, and the most open descriptors.
 
-| log | size | records | threads | peak |
-|---|---|---|---|---|
+| what | size | records | threads | memory | descriptors |
+|---|---|---|---|---|---|
 {memory}
 ## What a lookup touches
 
