@@ -59,23 +59,21 @@ const DERIVED: [&str; 5] =
 fn what_is_rebuilt_from_nothing_is_what_the_broker_wrote() {
     let root = tempfile::tempdir().unwrap();
     // Written by one broker without a restart, with an interval of 512.
-    for partition in ["lookup-0", "shapes-0"] {
-        let dir = copy(root.path(), partition);
-        let before = bytes(&dir);
-        remove(&dir, &[".index", ".timeindex", ".snapshot"]);
-        let check = seg(&["reindex", "--check"], &dir);
-        assert_eq!(code(&check), 1, "{}", text(&check));
-        let done = seg(&["reindex"], &dir);
-        assert_eq!(code(&done), 0, "{}", text(&done));
-        let indexes = |files: Vec<(PathBuf, Vec<u8>)>| -> Vec<_> {
-            let is_index = |path: &Path| path.extension().is_some_and(|e| e != "snapshot");
-            files.into_iter().filter(|(path, _)| is_index(path)).collect()
-        };
-        let after = bytes(&dir);
-        assert_eq!(indexes(after.clone()), indexes(before));
-        assert_eq!(code(&seg(&["reindex"], &dir)), 0);
-        assert_eq!(bytes(&dir), after, "a second run writes nothing");
-    }
+    let dir = copy(root.path(), "lookup-0");
+    let before = bytes(&dir);
+    remove(&dir, &[".index", ".timeindex", ".snapshot"]);
+    let check = seg(&["reindex", "--check"], &dir);
+    assert_eq!(code(&check), 1, "{}", text(&check));
+    let done = seg(&["reindex"], &dir);
+    assert_eq!(code(&done), 0, "{}", text(&done));
+    let indexes = |files: Vec<(PathBuf, Vec<u8>)>| -> Vec<_> {
+        let is_index = |path: &Path| path.extension().is_some_and(|e| e != "snapshot");
+        files.into_iter().filter(|(path, _)| is_index(path)).collect()
+    };
+    let after = bytes(&dir);
+    assert_eq!(indexes(after.clone()), indexes(before));
+    assert_eq!(code(&seg(&["reindex"], &dir)), 0);
+    assert_eq!(bytes(&dir), after, "a second run writes nothing");
 }
 
 #[test]
@@ -106,8 +104,10 @@ fn a_missing_transaction_index_is_not_fine() {
 fn beside_damage_the_rest_is_done() {
     let root = tempfile::tempdir().unwrap();
     let dir = copy(root.path(), "lookup-0");
-    let logs: Vec<_> =
-        bytes(&dir).into_iter().filter(|(p, _)| p.extension().unwrap() == "log").collect();
+    let logs: Vec<_> = bytes(&dir)
+        .into_iter()
+        .filter(|(path, _)| path.extension().is_some_and(|e| e == "log"))
+        .collect();
     let (path, mut log) = logs[1].clone();
     log[200] ^= 4;
     fs::write(&path, log).unwrap();
