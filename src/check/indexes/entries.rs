@@ -1,6 +1,7 @@
 //! The entries of an index file one after another, and what is wrong with them among themselves.
 
 use super::IndexContext;
+use super::leftovers::Leftovers;
 use crate::check::problem::{IndexEntry, IndexKind, Problem};
 use crate::check::{FileFindings, Finding};
 use crate::format::offset_index::{OffsetPosition, OffsetSlot};
@@ -66,6 +67,8 @@ pub(super) struct Entries<B, S> {
     pub(super) findings: FileFindings,
     /// Up to and with the last slot that is in use. Slots of zeros among them are no entries.
     slots: usize,
+    /// Where the index was not trimmed: what may stand behind its entries.
+    leftovers: Option<Leftovers>,
     /// How many of them are not zeros.
     in_use: u64,
     /// The slot that is looked at next.
@@ -75,18 +78,67 @@ pub(super) struct Entries<B, S> {
     slot: PhantomData<S>,
 }
 
+/// Kafka's own default of `segment.index.bytes`: so long an index is preallocated.
+const PREALLOCATED_BYTES: usize = 10 << 20;
+
 impl<B: AsRef<[u8]>, S: Kind> Entries<B, S> {
     /// Takes the bytes of a whole file, and judges its entries among themselves.
     pub(super) fn new(context: IndexContext, bytes: B) -> Self {
         let slots = slots_in_use::<S>(bytes.as_ref());
         let findings = FileFindings::new(Arc::clone(&context.file));
-        let (in_use, next_slot, next) = (0, 0, None);
+        let (in_use, next_slot, next, slot) = (0, 0, None, PhantomData);
+        let size = size_of::<S>();
+        let length = bytes.as_ref().len();
+        let has_room = slots < length / size || length == PREALLOCATED_BYTES / size * size;
+        let leftovers = (has_room && !context.is_sealed)
+            .then(|| Leftovers::new(FileFindings::new(Arc::clone(&context.file))));
         let mut entries =
-            Self { bytes, context, findings, slots, in_use, next_slot, next, slot: PhantomData };
-        entries.judge_length();
-        entries.judge_order();
+            Self { bytes, context, findings, slots, leftovers, in_use, next_slot, next, slot };
+        if entries.leftovers.is_none() {
+            entries.judge_length(false);
+            entries.judge_order();
+        }
+        let end = entries.next_gap(1);
+        if let Some(leftovers) = &mut entries.leftovers {
+            leftovers.end = end;
+        }
         entries.advance();
         entries
+    }
+
+    /// `entry` leads to where it should. So all before it are entries, and none is a leftover.
+    pub(super) fn agrees(&mut self, entry: &IndexEntry) {
+        let Some(leftovers) = &mut self.leftovers else { return };
+        let follows = |last: IndexEntry| entry.number > last.number && S::may_follow(entry, &last);
+        if !leftovers.last.is_none_or(follows) {
+            return;
+        }
+        self.findings.append(leftovers.agrees(*entry));
+        let slot = usize::try_from(entry.number).unwrap_or(usize::MAX);
+        if slot >= leftovers.end {
+            let end = self.next_gap(slot.saturating_add(1));
+            if let Some(leftovers) = &mut self.leftovers {
+                leftovers.end = end;
+            }
+        }
+    }
+
+    /// What can be said only once it is known where the entries of an index end that was not
+    /// trimmed. Nothing is said of what is behind them, unless the log `is_known` to its end.
+    pub(super) fn settle(&mut self, is_known: bool) {
+        if self.leftovers.is_some() {
+            self.judge_length(is_known && !self.is_growing());
+            self.judge_order();
+        }
+    }
+
+    /// The first slot of zeros from `slot` on.
+    fn next_gap(&self, slot: usize) -> usize {
+        (slot..self.slots).find(|&slot| self.is_gap(slot)).unwrap_or(self.slots)
+    }
+
+    fn is_leftover(&self, slot: usize) -> bool {
+        self.leftovers.as_ref().is_some_and(|leftovers| leftovers.contains(slot as u64))
     }
 
     /// The entry that is judged next.
@@ -99,8 +151,11 @@ impl<B: AsRef<[u8]>, S: Kind> Entries<B, S> {
         self.in_use
     }
 
-    /// The last entry of the file.
+    /// The last entry of the file; of one that was not trimmed the last that agrees with the log.
     pub(super) fn last(&self) -> Option<IndexEntry> {
+        if let Some(leftovers) = &self.leftovers {
+            return leftovers.last;
+        }
         self.entry(self.slots.checked_sub(1)?)
     }
 
@@ -132,7 +187,8 @@ impl<B: AsRef<[u8]>, S: Kind> Entries<B, S> {
     /// Every entry that is not above the end of the log, once that is known.
     pub(super) fn judge_end(&mut self, log_end: Offset, is_beyond: impl Fn(&IndexEntry) -> bool) {
         for slot in 0..self.slots {
-            let Some(entry) = self.entry(slot).filter(|_| !self.is_gap(slot)) else { continue };
+            let is_entry = !self.is_gap(slot) && !self.is_leftover(slot);
+            let Some(entry) = self.entry(slot).filter(|_| is_entry) else { continue };
             if entry.offset >= log_end && is_beyond(&entry) && !self.is_being_written(&entry) {
                 self.add(&entry, Problem::IndexStale { index: S::KIND, entry, log_end });
             }
@@ -141,8 +197,8 @@ impl<B: AsRef<[u8]>, S: Kind> Entries<B, S> {
 
     /// A finding about one entry.
     pub(super) fn add(&mut self, entry: &IndexEntry, problem: Problem) {
-        let range = self.range(entry);
-        self.findings.add(range, Some((entry.offset, entry.offset)), problem);
+        let offsets = (entry.offset, entry.offset);
+        self.add_with(entry, problem, Affected { offsets, timestamps: None });
     }
 
     /// A finding about one entry, more of which is known.
@@ -150,7 +206,12 @@ impl<B: AsRef<[u8]>, S: Kind> Entries<B, S> {
         let finding = Finding::new(Arc::clone(&self.context.file), self.range(entry), problem);
         let mut finding = finding.at_offsets(Some(more.offsets));
         finding.timestamps = more.timestamps;
-        self.findings.add_finding(finding);
+        match &mut self.leftovers {
+            Some(leftovers) if leftovers.contains(entry.number) => {
+                leftovers.findings.add_finding(finding);
+            }
+            _ => self.findings.add_finding(finding),
+        }
     }
 
     /// True for the last entry of an index that a broker is writing: half of it may be missing.
@@ -190,15 +251,21 @@ impl<B: AsRef<[u8]>, S: Kind> Entries<B, S> {
         slot > 0 && self.slot(slot).is_none_or(|slot| slot.is_zero())
     }
 
-    fn judge_length(&mut self) {
+    /// The zeros at the end, with the leftovers before them where those are told of.
+    fn judge_length(&mut self, with_leftovers: bool) {
         let size = size_of::<S>();
         let length = self.bytes.as_ref().len();
         let whole = length - length % size;
         let at = |position: usize| Position(position as u64);
-        if self.slots * size < whole {
+        let leftovers = self.leftovers.as_ref().filter(|_| with_leftovers);
+        let end = match leftovers.filter(|leftovers| leftovers.end == self.slots) {
+            Some(leftovers) => leftovers.start(),
+            None => self.slots,
+        };
+        if end * size < whole {
             let sealed = self.context.is_sealed;
             let problem = Problem::IndexZeroTail { index: S::KIND, sealed };
-            self.findings.add(at(self.slots * size)..at(whole), None, problem);
+            self.findings.add(at(end * size)..at(whole), None, problem);
         }
         if whole < length {
             let bytes_left = (length - whole) as u64;
@@ -212,6 +279,10 @@ impl<B: AsRef<[u8]>, S: Kind> Entries<B, S> {
         let mut previous: Option<IndexEntry> = None;
         let mut slot = 0;
         while let Some(entry) = self.entry(slot).filter(|_| slot < self.slots) {
+            if self.is_leftover(slot) {
+                slot += 1;
+                continue;
+            }
             let first = slot;
             let is_gap = self.is_gap(first);
             slot += 1;

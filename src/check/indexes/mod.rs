@@ -17,6 +17,7 @@
 //! of the log that was there when it was opened.
 
 mod entries;
+mod leftovers;
 mod offset;
 mod so_far;
 mod time;

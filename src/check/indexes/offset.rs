@@ -28,6 +28,8 @@ pub struct OffsetIndexCheck<B> {
     log: SoFar,
     /// First and last offset of the batch with records that ends highest.
     highest: Option<(Offset, Offset)>,
+    /// An entry of many batches, whose offset none of them was seen to end with yet.
+    awaited: Option<IndexEntry>,
     /// Entries that point to here or before it were judged, or are out of order.
     passed: i64,
     interval: IndexInterval,
@@ -43,6 +45,7 @@ impl<B: AsRef<[u8]>> OffsetIndexCheck<B> {
             entries: Entries::new(context, bytes),
             log: SoFar::new(),
             highest: None,
+            awaited: None,
             passed: i64::MIN,
             interval: IndexInterval::new(INDEX_INTERVAL_BYTES, Position(0)),
             expected: 0,
@@ -61,6 +64,12 @@ impl<B: AsRef<[u8]>> OffsetIndexCheck<B> {
             self.entries.advance();
         }
         self.passed = position;
+        if let Some(entry) = self.awaited.filter(|entry| batch.last_offset >= entry.offset) {
+            self.awaited = None;
+            if entry.offset == batch.last_offset {
+                self.entries.agrees(&entry);
+            }
+        }
         self.log.take(batch);
         if self.interval.is_due(batch.position) {
             self.interval.indexed(batch.position);
@@ -87,6 +96,7 @@ impl<B: AsRef<[u8]>> OffsetIndexCheck<B> {
     pub fn finish(mut self, log: LogRead) -> FileFindings {
         let length = signed(log.length);
         self.pass_inside(signed(self.log.end));
+        self.entries.settle(log.is_complete && !self.log.ends_damaged);
         if log.is_complete {
             self.finish_complete(length);
         }
@@ -119,6 +129,7 @@ impl<B: AsRef<[u8]>> OffsetIndexCheck<B> {
     /// Entries that point before `position` point into the last piece, where nothing begins.
     fn pass_inside(&mut self, position: i64) {
         while let Some(entry) = self.entries.next().filter(|entry| entry.key < position) {
+            self.awaited = None;
             if entry.key > self.passed && !self.entries.is_being_written(&entry) {
                 self.entries.add(&entry, Problem::IndexPosition { entry });
             }
@@ -130,6 +141,7 @@ impl<B: AsRef<[u8]>> OffsetIndexCheck<B> {
     fn judge(&mut self, entry: &IndexEntry, batch: &BatchFacts) {
         let index = IndexKind::Offset;
         let entry = *entry;
+        self.awaited = None;
         if self.entries.is_being_written(&entry) {
             return;
         }
@@ -137,8 +149,15 @@ impl<B: AsRef<[u8]>> OffsetIndexCheck<B> {
             let lost = first.max(entry.offset);
             let more = Affected { offsets: (lost, last), timestamps: None };
             self.entries.add_with(&entry, Problem::IndexUnsafe { index, entry, lost }, more);
-        } else if entry.offset != batch.last_offset {
+        } else if entry.offset == batch.last_offset {
+            self.entries.agrees(&entry);
+        } else {
             self.entries.add(&entry, Problem::IndexCoarse { index });
+            if batch.base_offset == Some(entry.offset) {
+                self.entries.agrees(&entry);
+            } else {
+                self.awaited = Some(entry);
+            }
         }
     }
 }

@@ -275,6 +275,75 @@ fn zeros_and_odd_bytes_at_the_end() {
     assert_eq!(rows(&zero.index(&[7; 3])), [("index-length", 0, 3, 1)]);
 }
 
+/// `entries`, and room for three more.
+fn untrimmed<T: Copy>(entries: &[T], encode: fn(&[T]) -> Vec<u8>) -> Vec<u8> {
+    let mut bytes = encode(entries);
+    bytes.extend(vec![0; bytes.len() / entries.len() * 3]);
+    bytes
+}
+
+#[test]
+fn what_a_truncation_left_behind_the_entries_is_no_error() {
+    let active = Case { is_sealed: false, ..Case::of(log()) };
+    let rows_of = |case: &Case, entries: &[(i32, i32)]| {
+        let bytes = untrimmed(entries, index);
+        (rows(&case.index(&bytes)), bytes.len() as u64)
+    };
+    let back = [&INDEX[..], &[(61, 510), (80, 700)]].concat();
+    let (found, end) = rows_of(&active, &back);
+    assert_eq!(found, [("index-zero-tail", 32, end, 1)]);
+    // They may rise, and reach behind the end of the log.
+    let rising = [INDEX[0], INDEX[1], (63, 530), (77, 777), (200, 1700)];
+    let (found, end) = rows_of(&active, &rising);
+    assert_eq!(found, [("index-zero-tail", 16, end, 1)]);
+    let (found, end) = rows_of(&active, &[(5, 3), (9, 17)]);
+    assert_eq!(found, [("index-zero-tail", 0, end, 1)]);
+    // A broker that is at work may have more of the log than was seen.
+    let live = Case { is_live: true, ..active.clone() };
+    let (found, end) = rows_of(&live, &rising);
+    assert_eq!(found, [("index-zero-tail", 40, end, 1)]);
+    // In a sealed segment, and where nothing was preallocated, there are none.
+    assert_eq!(rows_of(&Case::of(log()), &back).0[1..], rows(&active.index(&index(&back))));
+    assert_eq!(rows(&active.index(&index(&rising))).len(), 3);
+
+    let times = [&TIMES[..3], &[(5030, 69), (5040, 80), (6000, 200)]].concat();
+    let bytes = untrimmed(&times, time_index);
+    let found = [("time-index-zero-tail", 36, bytes.len() as u64, 1)];
+    assert_eq!(rows(&active.times(&bytes)), found);
+    assert!(rows(&active.times(&time_index(&times))).len() > 1);
+}
+
+#[test]
+fn an_entry_before_one_that_agrees_is_no_leftover() {
+    let active = Case { is_sealed: false, ..Case::of(log()) };
+    let errors = |found: Vec<Finding>| {
+        let mut rows = rows(&found);
+        rows.retain(|(code, ..)| !code.ends_with("-zero-tail"));
+        rows
+    };
+    let found = |entries: &[(i32, i32)]| errors(active.index(&untrimmed(entries, index)));
+    let changes = [(49, 401), (45, 500), (49, i32::MAX), (9, 400), (49, 1)];
+    for (number, entry) in (0..3).flat_map(|number| changes.map(|change| (number, change))) {
+        let entries = index_with(number, entry);
+        let mut trimmed = errors(active.index(&index(&entries)));
+        let mut untrimmed = found(&entries);
+        trimmed.sort_unstable();
+        untrimmed.sort_unstable();
+        assert_eq!(untrimmed, trimmed, "{number}: {entry:?}");
+    }
+    // Of appends of many batches, as a follower's.
+    let follower = [(29, 100), (59, 401), (89, 700)];
+    let coarse = ("index-coarse", 0, 24, 2);
+    assert_eq!(found(&follower), [coarse, ("index-position", 8, 16, 1)]);
+    // Nothing is written behind zeros.
+    let torn = [INDEX[0], INDEX[1], (0, 0), (0, 0), (3, 333)];
+    assert_eq!(found(&torn)[0], ("index-order", 16, 32, 1));
+    let times = untrimmed(&times_with(2, (5050, 69)), time_index);
+    assert_eq!(errors(active.times(&times)), [("time-index-unsafe", 24, 36, 1)]);
+    let times = untrimmed(&times_with(2, (5060, 9000)), time_index);
+    assert_eq!(errors(active.times(&times)), [("time-index-order", 36, 48, 1)]);
+}
+
 #[test]
 fn a_time_entry_that_starts_too_late() {
     // Nothing before the batch of 1060 to 1069 may have 5055 or more; the one before it has 5050.

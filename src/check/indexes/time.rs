@@ -76,6 +76,7 @@ impl<B: AsRef<[u8]>> TimeIndexCheck<B> {
     pub fn finish(mut self, log: LogRead) -> FileFindings {
         let is_growing = self.entries.is_growing();
         let is_known = log.is_complete && !self.log.has_damage;
+        self.entries.settle(log.is_complete && !self.log.ends_damaged);
         let log_end = self.log.log_end(self.entries.context.base_offset);
         let is_end_known = log.is_complete && !self.log.ends_damaged && !self.log.went_back;
         if is_end_known && !is_growing {
@@ -129,7 +130,9 @@ impl<B: AsRef<[u8]>> TimeIndexCheck<B> {
         let is_inside = batch.base_offset.is_none_or(|first| entry.offset >= first);
         let is_unknown = !is_inside && (self.log.ends_damaged || self.log.went_back);
         let is_exact = is_inside && entry.key == batch.max_timestamp;
-        if !is_exact && !is_unknown {
+        if is_exact {
+            self.entries.agrees(&entry);
+        } else if !is_unknown {
             self.last_is_off |= is_inside && self.entries.last() == Some(entry);
             self.entries.add(&entry, Problem::IndexCoarse { index });
         }
