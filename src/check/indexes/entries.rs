@@ -2,6 +2,7 @@
 
 use super::IndexContext;
 use super::leftovers::Leftovers;
+use super::so_far::SoFar;
 use crate::check::problem::{IndexEntry, IndexKind, Problem};
 use crate::check::{FileFindings, Finding};
 use crate::format::offset_index::{OffsetPosition, OffsetSlot};
@@ -185,11 +186,14 @@ impl<B: AsRef<[u8]>, S: Kind> Entries<B, S> {
     }
 
     /// Every entry that is not above the end of the log, once that is known.
-    pub(super) fn judge_end(&mut self, log_end: Offset, is_beyond: impl Fn(&IndexEntry) -> bool) {
+    pub(super) fn judge_end(&mut self, log: &SoFar, is_beyond: impl Fn(&IndexEntry) -> bool) {
+        let base_offset = self.context.base_offset;
+        let log_end = log.log_end(base_offset);
         for slot in 0..self.slots {
             let is_entry = !self.is_gap(slot) && !self.is_leftover(slot);
             let Some(entry) = self.entry(slot).filter(|_| is_entry) else { continue };
-            if entry.offset >= log_end && is_beyond(&entry) && !self.is_being_written(&entry) {
+            let is_behind = log.is_behind(entry.offset, base_offset);
+            if is_behind && is_beyond(&entry) && !self.is_being_written(&entry) {
                 self.add(&entry, Problem::IndexStale { index: S::KIND, entry, log_end });
             }
         }

@@ -104,18 +104,21 @@ impl<B: AsRef<[u8]>> OffsetIndexCheck<B> {
     }
 
     fn finish_complete(&mut self, length: i64) {
-        let log_end = self.log.log_end(self.entries.context.base_offset);
+        let (log, base_offset) = (self.log, self.entries.context.base_offset);
         let is_growing = self.entries.is_growing();
         // Where the last offset is not known, only a position can be too far.
         let is_unknown = self.log.ends_damaged || self.log.went_back;
         while let Some(entry) = self.entries.next().filter(|_| !is_growing) {
-            if entry.key > self.passed && entry.key >= length && entry.offset < log_end {
+            if entry.key > self.passed
+                && entry.key >= length
+                && !log.is_behind(entry.offset, base_offset)
+            {
                 self.entries.add(&entry, Problem::IndexPosition { entry });
             }
             self.entries.advance();
         }
         if !is_growing {
-            self.entries.judge_end(log_end, |entry| !is_unknown || entry.key >= length);
+            self.entries.judge_end(&log, |entry| !is_unknown || entry.key >= length);
         }
         let entries = self.entries.count();
         if self.expected >= SPARSE_EXPECTED && entries < self.expected / SPARSE_FACTOR {

@@ -44,7 +44,12 @@ impl SoFar {
         self.ends_damaged = true;
     }
 
-    /// The offset behind all batches.
+    /// True for an offset behind all batches. The last one of all may be the greatest there is.
+    pub(super) fn is_behind(&self, offset: Offset, base_offset: Offset) -> bool {
+        self.greatest.map_or(offset >= base_offset, |greatest| offset > greatest)
+    }
+
+    /// The offset behind all batches, as findings say it.
     pub(super) fn log_end(&self, base_offset: Offset) -> Offset {
         self.greatest.map_or(base_offset, |greatest| greatest.plus(1))
     }

@@ -205,6 +205,26 @@ fn an_entry_behind_the_end_of_the_log() {
 }
 
 #[test]
+fn the_greatest_offset_there_is_is_not_behind_the_end() {
+    let base = i64::MAX - 9;
+    let context = IndexContext {
+        file: Path::new("i").into(),
+        base_offset: Offset(base),
+        is_sealed: true,
+        is_live: false,
+    };
+    let last = batch(0, (base, i64::MAX), 5000);
+    let log = LogRead { length: last.end(), is_complete: true };
+    let times = time_index(&[(5000, 9)]);
+    let mut check = TimeIndexCheck::new(context.clone(), times);
+    check.take(&last);
+    assert_eq!(rows(&check.finish(log).into_rows()), []);
+    let mut check = OffsetIndexCheck::new(context, index(&[(9, 0)]));
+    check.take(&last);
+    assert_eq!(rows(&check.finish(log).into_rows()), []);
+}
+
+#[test]
 fn entries_that_are_safe_without_being_exact_are_one_note() {
     // The last offset of an append of three batches; the last record that a cleaner kept; the first
     // offset of the batch.

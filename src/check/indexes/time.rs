@@ -77,12 +77,11 @@ impl<B: AsRef<[u8]>> TimeIndexCheck<B> {
         let is_growing = self.entries.is_growing();
         let is_known = log.is_complete && !self.log.has_damage;
         self.entries.settle(log.is_complete && !self.log.ends_damaged);
-        let log_end = self.log.log_end(self.entries.context.base_offset);
         let is_end_known = log.is_complete && !self.log.ends_damaged && !self.log.went_back;
         if is_end_known && !is_growing {
-            self.entries.judge_end(log_end, |_| true);
+            self.entries.judge_end(&self.log, |_| true);
         }
-        if self.is_last_wrong(is_known, is_end_known.then_some(log_end)) {
+        if self.is_last_wrong(is_known, is_end_known) {
             let last = self.entries.last();
             let (stored, computed) = (last.map(|last| last.key), self.greatest_of_all);
             let range = last.map_or_else(|| self.entries.whole(), |last| self.entries.range(&last));
@@ -95,14 +94,15 @@ impl<B: AsRef<[u8]>> TimeIndexCheck<B> {
 
     /// A broker takes the last entry for the greatest timestamp. While a segment is written it
     /// lags, but it is never ahead, and never another one than its own batch has.
-    fn is_last_wrong(&self, is_known: bool, log_end: Option<Offset>) -> bool {
+    fn is_last_wrong(&self, is_known: bool, is_end_known: bool) -> bool {
         let (all, of_records) = (self.greatest_of_all, self.greatest_of_records);
         let Some(last) = self.entries.last() else {
             return self.entries.context.is_sealed && all >= 0;
         };
         let lags = last.key < all && last.key != of_records;
         // One behind the end of the log was told of already.
-        let is_behind_end = log_end.is_some_and(|log_end| last.offset >= log_end);
+        let base_offset = self.entries.context.base_offset;
+        let is_behind_end = is_end_known && self.log.is_behind(last.offset, base_offset);
         let is_ahead = last.key > all && is_known && !is_behind_end && !self.entries.is_growing();
         is_ahead || (lags && (self.entries.context.is_sealed || self.last_is_off))
     }
