@@ -12,6 +12,8 @@ pub(super) struct RecordFacts {
     pub(super) first: Option<Offset>,
     /// How many could be read.
     pub(super) count: u64,
+    /// Their greatest timestamp, where the header says another.
+    pub(super) max_timestamp: Option<i64>,
 }
 
 /// Bytes of the key and of the value of a transaction marker.
@@ -31,6 +33,7 @@ pub(super) fn judge_records(
         count: 0,
         previous: batch.known_base_offset().map_or(Offset(i64::MIN), |base| base.plus(-1)),
         max_timestamp: i64::MIN,
+        other_timestamp: None,
         misplaced: None,
         has_odd_header: false,
     };
@@ -40,7 +43,8 @@ pub(super) fn judge_records(
         Err(error) if batch.codec().is_ok() => judge.find(Problem::of_records(error.kind)),
         Err(_) => {}
     }
-    RecordFacts { first: judge.first, count: judge.count }
+    let Judge { first, count, other_timestamp: max_timestamp, .. } = judge;
+    RecordFacts { first, count, max_timestamp }
 }
 
 struct Judge<'j, 'a> {
@@ -50,6 +54,8 @@ struct Judge<'j, 'a> {
     count: u64,
     previous: Offset,
     max_timestamp: i64,
+    /// The same, where the header says another.
+    other_timestamp: Option<i64>,
     /// The first record whose offset is not above the one before it and within the batch.
     misplaced: Option<(u64, Offset)>,
     has_odd_header: bool,
@@ -144,6 +150,7 @@ impl Judge<'_, '_> {
         if self.batch.magic() == 2 && is_created && is_whole && self.count > 0 && stored != computed
         {
             self.find(Problem::MaxTimestamp { stored, computed });
+            self.other_timestamp = Some(computed);
         }
     }
 

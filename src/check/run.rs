@@ -199,6 +199,8 @@ impl Judge<'_> {
             let records = judge_records(batch, self.scratch, &mut self.findings);
             facts.base_offset = facts.base_offset.or(records.first);
             count = count.or(Some(records.count));
+            // An index that is right is not to be accused of what a header says.
+            facts.max_timestamp = records.max_timestamp.unwrap_or(facts.max_timestamp);
         }
         self.records = self.records.saturating_add(count.unwrap_or(0));
         self.last = Some(batch.last_offset());
