@@ -12,12 +12,18 @@ pub struct Limits {
     pub batch_bytes: usize,
     /// How far behind a damage the next batch is looked for in a file that is not mapped.
     pub resync_bytes: usize,
+    /// The most bytes that are looked at of an index, and of any other file derived from a log.
+    pub index_bytes: u64,
 }
 
 impl Limits {
     /// The defaults of the command line.
-    pub const STANDARD: Self =
-        Self { decompressed_bytes: 256 << 20, batch_bytes: 256 << 20, resync_bytes: 64 << 20 };
+    pub const STANDARD: Self = Self {
+        decompressed_bytes: 256 << 20,
+        batch_bytes: 256 << 20,
+        resync_bytes: 64 << 20,
+        index_bytes: 64 << 20,
+    };
 }
 
 /// How often a snappy block may declare to grow: its format cannot exceed this.

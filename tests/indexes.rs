@@ -55,19 +55,20 @@ impl Segment {
         fs::read(self.log.with_extension(extension)).ok()
     }
 
-    fn context(&self) -> IndexContext {
-        let (base_offset, is_sealed) = (Offset(self.base), self.is_sealed);
-        IndexContext { file: self.log.as_path().into(), base_offset, is_sealed, is_live: false }
+    fn context(&self, bytes: &[u8]) -> IndexContext {
+        let (base_offset, is_sealed, is_live) = (Offset(self.base), self.is_sealed, false);
+        let (file, length) = (self.log.as_path().into(), bytes.len() as u64);
+        IndexContext { file, length, read: length, base_offset, is_sealed, is_live }
     }
 
     fn judge_index(&self, bytes: &[u8]) -> Vec<Finding> {
-        let mut check = OffsetIndexCheck::new(self.context(), bytes);
+        let mut check = OffsetIndexCheck::new(self.context(bytes), bytes);
         self.batches.iter().for_each(|batch| check.take(batch));
         check.finish(self.log_read()).into_rows()
     }
 
     fn judge_time_index(&self, bytes: &[u8]) -> Vec<Finding> {
-        let mut check = TimeIndexCheck::new(self.context(), bytes);
+        let mut check = TimeIndexCheck::new(self.context(bytes), bytes);
         self.batches.iter().for_each(|batch| check.take(batch));
         check.finish(self.log_read()).into_rows()
     }

@@ -37,7 +37,7 @@ const LOG_BYTES: usize = 1500;
 
 /// Payloads of a damaged batch may be asked to grow; this is enough for what is in the files.
 const LIMITS: Limits =
-    Limits { decompressed_bytes: 1 << 20, batch_bytes: 1 << 20, resync_bytes: 1 << 20 };
+    Limits { decompressed_bytes: 1 << 20, batch_bytes: 1 << 20, ..Limits::STANDARD };
 
 /// A few batches of a real log.
 struct Log {

@@ -1,10 +1,11 @@
 //! One `.log`, joined: the account of its bytes, and its batches against the indexes beside it.
 
 use super::coverage::{Account, Class, Coverage};
+use super::derived::{Derived, DerivedFile};
 use super::indexes::{IndexContext, LogRead, OffsetIndexCheck, TimeIndexCheck};
 use super::problem::IndexKind;
 use super::report::{Rebuilt, SegmentReport};
-use super::run::{Depth, Derived, Fact, OpenLog};
+use super::run::{Depth, Fact, OpenLog};
 use super::scope::VerifyOptions;
 use super::{FileFindings, Finding, Problem};
 use crate::format::batch::PREFIX_BYTES;
@@ -12,7 +13,6 @@ use crate::format::replay::{BatchFacts, IndexBuilder, RebuiltIndexes};
 use crate::format::{Offset, Position};
 use crate::log::feed::LogFile;
 use crate::log::names::{FileKind, FileName};
-use std::path::Path;
 use std::sync::Arc;
 
 /// Bytes of the header of magic 2.
@@ -55,15 +55,16 @@ impl LogJoin {
     /// Begins a file.
     pub(super) fn new(file: &Arc<OpenLog>, options: &VerifyOptions) -> Self {
         let base = file.bounds.segment_base.filter(|_| file.segment.is_some());
-        let context = |path: &Arc<Path>| IndexContext {
-            file: Arc::clone(path),
+        let context = |derived: &DerivedFile| IndexContext {
+            file: Arc::clone(&derived.path),
+            length: derived.length,
+            read: derived.read,
             base_offset: base.unwrap_or_default(),
             is_sealed: file.context.is_sealed,
             is_live: file.context.is_live,
         };
-        let read = |derived: &Derived| {
-            derived.file().map(|file| (context(&file.path), Arc::clone(&file.bytes)))
-        };
+        let read =
+            |derived: &Derived| derived.file().map(|file| (context(file), Arc::clone(&file.bytes)));
         let (index, time_index) = (read(&file.index), read(&file.time_index));
         Self {
             file: Arc::clone(file),
@@ -172,6 +173,11 @@ impl LogJoin {
             let problem = Problem::Replaced { settled: false };
             log.add(Position(0)..Position(length), None, problem);
         }
+        for derived in [&file.index, &file.time_index].into_iter().filter_map(Derived::file) {
+            let mut unread = FileFindings::new(Arc::clone(&derived.path));
+            derived.unread().into_iter().for_each(|finding| unread.add_finding(finding));
+            findings.push(unread);
+        }
         findings.extend(self.index.map(|index| index.finish(read)));
         findings.extend(self.time_index.map(|index| index.finish(read)));
         let Some(base) = file.bounds.segment_base.filter(|_| file.segment.is_some()) else {
@@ -213,14 +219,15 @@ impl LogJoin {
 fn rebuilt(file: &OpenLog, base: Offset, builder: IndexBuilder) -> Vec<Rebuilt> {
     let RebuiltIndexes { index, time_index } = builder.finish();
     let rebuilt = |kind, derived: &Derived, after: Vec<u8>| {
-        if matches!(derived, Derived::Failed(_)) {
+        let is_partly_read = derived.file().is_some_and(|file| file.unread().is_some());
+        if is_partly_read || matches!(derived, Derived::Failed(_)) {
             // Nothing replaces what could not be looked at.
             return None;
         }
         let name = FileName::of_segment(base, kind).to_string();
         let path = file.context.file.with_file_name(name).as_path().into();
         let before = derived.file().cloned();
-        let is_equal = before.as_ref().is_some_and(|before| *before.bytes == *after);
+        let is_equal = before.as_ref().is_some_and(|before| before.is(&after));
         Some(Rebuilt { path, kind, before, after: (!is_equal).then_some(after), is_due: true })
     };
     let both = [

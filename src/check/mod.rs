@@ -5,6 +5,7 @@ pub mod broker;
 mod catalogue;
 pub mod coverage;
 mod damage;
+mod derived;
 pub mod directory;
 pub mod epochs;
 mod evidence;

@@ -47,6 +47,7 @@ pub(super) struct Join<'s> {
 impl<'s> Join<'s> {
     /// Begins a partition.
     pub(super) fn new(scope: &'s PartitionScope, options: &'s VerifyOptions) -> Self {
+        let rebuilds = options.rebuild_with_interval.is_some();
         let is_cleaned = scope.checkpoint(OffsetCheckpoint::Cleaner).is_some();
         let segments = &scope.dir.segments;
         let view = |(number, files): (usize, &SegmentFiles)| SegmentView {
@@ -59,7 +60,7 @@ impl<'s> Join<'s> {
             options,
             order: Order::new(is_cleaned),
             other_order: Order::default(),
-            replay: Replay::new(scope, options.rebuild_with_interval.is_some()),
+            replay: Replay::new(scope, rebuilds, options.limits.index_bytes),
             log: None,
             findings: Vec::new(),
             totals: Totals { partitions: 1, ..Totals::default() },

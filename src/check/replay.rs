@@ -1,29 +1,26 @@
 //! What brokers keep of a partition's batches besides indexes, replayed: producers, transactions
 //! and leader epochs, judged against the files that hold them; and those files built anew.
 
+use super::FileFindings;
+use super::derived::{DerivedFile, read, read_or_say};
 use super::epochs::EpochJudge;
 use super::producers::{ProducerJudge, ProducerSegment};
 use super::report::Rebuilt;
-use super::run::{Derived, DerivedFile, OpenLog};
+use super::run::OpenLog;
 use super::scope::PartitionScope;
-use super::{FileFindings, Problem};
-use crate::error::Error;
+use crate::format::Offset;
 use crate::format::replay::snapshots::{rebuilt as rebuilt_snapshot, sound_snapshot};
 use crate::format::replay::{AbortedIndex, BatchFacts, Epochs, Producers};
-use crate::format::{Offset, Position};
-use crate::log::FileBytes;
-use crate::log::file_facts::FileIdentity;
 use crate::log::names::{FileKind, FileName};
 use crate::log::partition::FileEntry;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The most of a derived file that is read.
-const FILE_BYTES: u64 = 64 << 20;
-
 /// Replays one partition.
 pub(super) struct Replay {
+    /// How many bytes of a file are looked at.
+    limit: u64,
     /// Files that cannot be read.
     unreadable: Vec<FileFindings>,
     producers: ProducerJudge,
@@ -33,6 +30,8 @@ pub(super) struct Replay {
 
 /// Builds the files anew.
 struct Rebuild {
+    /// How many bytes of a file are looked at.
+    limit: u64,
     /// A broker is at work: what is not there may not be due yet, or just have been deleted.
     is_live: bool,
     producers: Producers,
@@ -67,8 +66,9 @@ struct Snapshot {
 }
 
 impl Replay {
-    /// Of a partition; files are built anew where that is asked for.
-    pub(super) fn new(scope: &PartitionScope, rebuilds: bool) -> Self {
+    /// Of a partition; files are built anew where that is asked for. No more than `limit` bytes of
+    /// any are looked at.
+    pub(super) fn new(scope: &PartitionScope, rebuilds: bool, limit: u64) -> Self {
         let (dir, log_dir) = (&scope.dir, scope.log_dir.as_deref());
         let offset = |named: &crate::log::partition::NamedFile| named.name.offset;
         let snapshots = dir.snapshots.iter();
@@ -77,7 +77,8 @@ impl Replay {
         });
         let mut unreadable = Vec::new();
         let checkpoint = dir.leader_epoch_checkpoint.as_ref();
-        let checkpoint = checkpoint.and_then(|entry| read_or_say(entry, rebuilds, &mut unreadable));
+        let checkpoint =
+            checkpoint.and_then(|entry| read_or_say(entry, rebuilds, limit, &mut unreadable));
         let bytes = checkpoint.as_ref().map(|file| (Arc::clone(&file.path), &*file.bytes));
         let mut entries: Vec<_> = snapshots
             .clone()
@@ -85,9 +86,11 @@ impl Replay {
             .collect();
         entries.reverse();
         Self {
+            limit,
             producers: ProducerJudge::new(scope.is_live(), paths.collect()),
             epochs: EpochJudge::new(scope.is_live(), bytes),
             rebuild: rebuilds.then(|| Rebuild {
+                limit,
                 is_live: scope.is_live(),
                 producers: Producers::default(),
                 epochs: Epochs::beside(checkpoint.as_ref().map(|file| &*file.bytes)),
@@ -110,8 +113,8 @@ impl Replay {
         let log = Arc::clone(&file.context.file);
         let name = FileName::of_segment(base_offset, FileKind::TxnIndex).to_string();
         let path: Arc<Path> = log.with_file_name(name).as_path().into();
-        let is_identified = self.rebuild.is_some();
-        let read = |entry| read_or_say(entry, is_identified, &mut self.unreadable);
+        let (is_identified, limit) = (self.rebuild.is_some(), self.limit);
+        let read = |entry| read_or_say(entry, is_identified, limit, &mut self.unreadable);
         let found = txn_index.and_then(read);
         let is_unread = txn_index.is_some() && found.is_none();
         let next_base = file.bounds.next_segment_base;
@@ -169,11 +172,9 @@ impl Replay {
     fn snapshots_up_to(&mut self, next: Offset) {
         while let Some(path) = self.producers.snapshot_due(next) {
             let path = Arc::clone(path);
-            let read = FileBytes::open_owned(&path, FILE_BYTES);
-            if let Err(error) = &read {
-                self.unreadable.extend(unread(&path, error));
-            }
-            self.producers.snapshot(read.as_ref().ok().and_then(FileBytes::whole));
+            let entry = FileEntry { path: path.to_path_buf(), size: 0, modified: None };
+            let file = read_or_say(&entry, false, self.limit, &mut self.unreadable);
+            self.producers.snapshot(file.as_ref().map(|file| &*file.bytes));
         }
         if let Some(rebuild) = &mut self.rebuild {
             rebuild.snapshots_up_to(next);
@@ -230,7 +231,8 @@ impl Rebuild {
     /// The one at the beginning of the log is where the replay begins.
     fn snapshots_up_to(&mut self, next: Offset) {
         while let Some((offset, entry)) = self.snapshots.pop_if(|(offset, _)| *offset <= next) {
-            let Some(file) = read(&entry, true).into_file() else {
+            let file = read(&entry, true, self.limit).into_file();
+            let Some(file) = file.filter(|file| file.unread().is_none()) else {
                 self.unread.insert(entry.path);
                 continue;
             };
@@ -291,37 +293,3 @@ impl Rebuild {
 }
 
 const LEADER_EPOCH_CHECKPOINT: &str = "leader-epoch-checkpoint";
-
-/// The same; that it cannot be read is a finding.
-fn read_or_say(
-    entry: &FileEntry,
-    is_identified: bool,
-    unreadable: &mut Vec<FileFindings>,
-) -> Option<DerivedFile> {
-    match read(entry, is_identified) {
-        Derived::Bytes(file) => Some(file),
-        Derived::Missing => None,
-        Derived::Failed(error) => {
-            unreadable.extend(unread(&entry.path, &error));
-            None
-        }
-    }
-}
-
-/// A file that cannot be read, or is gone since its directory was listed.
-fn unread(path: &Path, error: &Error) -> [FileFindings; 1] {
-    let mut findings = FileFindings::new(path.into());
-    findings.add(Position(0)..Position(0), None, Problem::not_opened(error));
-    [findings]
-}
-
-/// Reads a derived file whole; which file it was is found out first, where that is asked for.
-pub(super) fn read(entry: &FileEntry, is_identified: bool) -> Derived {
-    let read = || {
-        let identity = if is_identified { FileIdentity::of(&entry.path)? } else { None };
-        let bytes = FileBytes::open_owned(&entry.path, FILE_BYTES)?;
-        let bytes = bytes.whole().unwrap_or_default().into();
-        Ok(DerivedFile { path: entry.path.as_path().into(), bytes, identity })
-    };
-    read().map_or_else(Derived::Failed, Derived::Bytes)
-}

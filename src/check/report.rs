@@ -1,7 +1,7 @@
 //! What a look came to.
 
 use super::coverage::Coverage;
-pub use super::run::DerivedFile;
+pub use super::derived::DerivedFile;
 use super::{Finding, Severity};
 use crate::format::Offset;
 use crate::log::FileKind;

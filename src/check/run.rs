@@ -5,6 +5,7 @@ use super::FileFindings;
 use super::batches::{LogContext, judge_header};
 use super::coverage::Class;
 use super::damage::damage_finding;
+use super::derived::Derived;
 use super::records::judge_records;
 use crate::error::Error;
 use crate::format::replay::BatchFacts;
@@ -15,7 +16,6 @@ use crate::log::feed::{LogFile, Run, WalkEnd};
 use crate::log::file_facts::FileIdentity;
 use crate::log::runs::{Bounds, Damage, DamageKind, Piece, Scanner};
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
 /// How deep a look goes.
@@ -53,29 +53,6 @@ impl OpenLog {
         let now = FileIdentity::of(&self.context.file).ok().flatten();
         now.is_some_and(|now| (now.device, now.inode) != (then.device, then.inode))
     }
-}
-
-/// A derived file of a segment.
-#[derive(Debug, Default)]
-pub(super) enum Derived {
-    /// There is none.
-    #[default]
-    Missing,
-    /// What is in it.
-    Bytes(DerivedFile),
-    /// It cannot be read.
-    Failed(Error),
-}
-
-/// A derived file of a segment, read.
-#[derive(Clone, Debug)]
-pub struct DerivedFile {
-    /// Where it is.
-    pub path: Arc<Path>,
-    /// All its bytes.
-    pub bytes: Arc<[u8]>,
-    /// Which file it was, before it was read; `None` where that was not asked for.
-    pub identity: Option<FileIdentity>,
 }
 
 impl LogFile for OpenLog {
@@ -220,23 +197,5 @@ impl Judge<'_> {
         self.findings.add_finding(finding);
         let is_empty = damage.kind == DamageKind::Zeros && !self.context.is_sealed;
         self.facts.push(Fact::Damage { range, class, offsets, is_empty });
-    }
-}
-
-impl Derived {
-    /// The same, where nothing else is wanted.
-    pub(super) fn into_file(self) -> Option<DerivedFile> {
-        match self {
-            Self::Bytes(file) => Some(file),
-            Self::Missing | Self::Failed(_) => None,
-        }
-    }
-
-    /// What is in it, if that is to be had.
-    pub(super) fn file(&self) -> Option<&DerivedFile> {
-        match self {
-            Self::Bytes(file) => Some(file),
-            Self::Missing | Self::Failed(_) => None,
-        }
     }
 }

@@ -8,11 +8,11 @@
 //! ```
 
 use super::batches::LogContext;
+use super::derived::{Derived, read};
 use super::directory::{PartitionEnds, log_dir_findings, topic_id_findings};
 use super::partition::Join;
-use super::replay::read;
 use super::report::{PartitionReport, SegmentReport, Totals};
-use super::run::{Depth, Derived, OpenLog, Walked, Worker};
+use super::run::{Depth, OpenLog, Walked, Worker};
 use super::scope::{LogDirScope, PartitionScope, Scope, VerifyOptions};
 use super::second_look::settle;
 use super::{Finding, Problem};
@@ -230,8 +230,9 @@ impl<'a> Look<'a> {
         let files = log.segment.and_then(|index| partition.dir.segments.get(index));
         let is_live = partition.is_live();
         let is_identified = is_live || self.options.rebuild_with_interval.is_some();
+        let limit = self.options.limits.index_bytes;
         let read_if = |entry: Option<&FileEntry>| {
-            entry.map_or(Derived::Missing, |entry| read(entry, is_identified))
+            entry.map_or(Derived::Missing, |entry| read(entry, is_identified, limit))
         };
         let identity = match is_identified && stream.is_none() {
             true => FileIdentity::of(&log.entry.path)?,

@@ -208,4 +208,19 @@ fn limit(case: &Case) {
     assert!(row["places"].as_u64().is_some_and(|places| places > 1) || range.end == batch.end());
     case.tripped_by(&run, 2, &[found(case.code, N, &name, range)]);
     case.spares(&place, 0);
+    // What is behind the limit of a derived file is neither judged nor taken for missing.
+    let place = Place::of(("kafka-4.3.1-killed", "preallocated-0"));
+    let files = [".index", ".timeindex", ".snapshot"].map(|end| place.files(end)).concat();
+    for limit in [50, 100] {
+        let unread = files.iter().map(|file| (file, place.read(file).len()));
+        let rows = unread
+            .filter(|(_, length)| *length > limit)
+            .map(|(file, length)| found(case.code, N, &place.name(file), limit..length));
+        case.trips(
+            &place,
+            &["--max-index-bytes", &limit.to_string()],
+            2,
+            &rows.collect::<Vec<_>>(),
+        );
+    }
 }

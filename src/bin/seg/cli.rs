@@ -146,6 +146,10 @@ struct LimitArgs {
     #[arg(long, value_name = "BYTES", default_value_t = Limits::STANDARD.resync_bytes)]
     #[arg(hide_short_help = true)]
     max_resync_bytes: usize,
+    /// The most that is looked at of an index, and of any other file derived from a log
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::STANDARD.index_bytes)]
+    #[arg(hide_short_help = true)]
+    max_index_bytes: u64,
 }
 
 /// When to use colour.
@@ -264,6 +268,7 @@ impl Common {
             decompressed_bytes: self.limits.max_decompressed_bytes,
             batch_bytes: self.limits.max_batch_bytes,
             resync_bytes: self.limits.max_resync_bytes,
+            index_bytes: self.limits.max_index_bytes,
         }
     }
 

@@ -85,12 +85,13 @@ const PREALLOCATED_BYTES: usize = 10 << 20;
 impl<B: AsRef<[u8]>, S: Kind> Entries<B, S> {
     /// Takes the bytes of a whole file, and judges its entries among themselves.
     pub(super) fn new(context: IndexContext, bytes: B) -> Self {
-        let slots = slots_in_use::<S>(bytes.as_ref());
+        let slots = slots_in_use::<S>(bytes.as_ref(), context.length);
         let findings = FileFindings::new(Arc::clone(&context.file));
         let (in_use, next_slot, next, slot) = (0, 0, None, PhantomData);
         let size = size_of::<S>();
-        let length = bytes.as_ref().len();
-        let has_room = slots < length / size || length == PREALLOCATED_BYTES / size * size;
+        let read = usize::try_from(context.read).unwrap_or(usize::MAX);
+        let length = usize::try_from(context.length).unwrap_or(usize::MAX);
+        let has_room = slots < read / size || length == PREALLOCATED_BYTES / size * size;
         let leftovers = (has_room && !context.is_sealed)
             .then(|| Leftovers::new(FileFindings::new(Arc::clone(&context.file))));
         let mut entries =
@@ -230,7 +231,12 @@ impl<B: AsRef<[u8]>, S: Kind> Entries<B, S> {
 
     /// All bytes of the file.
     pub(super) fn whole(&self) -> Range<Position> {
-        Position(0)..Position(self.bytes.as_ref().len() as u64)
+        Position(0)..Position(self.context.length)
+    }
+
+    /// True when all of the file was looked at.
+    pub(super) fn is_whole(&self) -> bool {
+        self.context.read == self.context.length
     }
 
     /// The bytes of one entry.
@@ -257,24 +263,24 @@ impl<B: AsRef<[u8]>, S: Kind> Entries<B, S> {
 
     /// The zeros at the end, with the leftovers before them where those are told of.
     fn judge_length(&mut self, with_leftovers: bool) {
-        let size = size_of::<S>();
-        let length = self.bytes.as_ref().len();
+        let size = size_of::<S>() as u64;
+        let length = self.context.length;
         let whole = length - length % size;
-        let at = |position: usize| Position(position as u64);
         let leftovers = self.leftovers.as_ref().filter(|_| with_leftovers);
         let end = match leftovers.filter(|leftovers| leftovers.end == self.slots) {
             Some(leftovers) => leftovers.start(),
             None => self.slots,
         };
-        if end * size < whole {
+        let start = size.saturating_mul(end as u64);
+        if start < whole && self.is_whole() {
             let sealed = self.context.is_sealed;
             let problem = Problem::IndexZeroTail { index: S::KIND, sealed };
-            self.findings.add(at(end * size)..at(whole), None, problem);
+            self.findings.add(Position(start)..Position(whole), None, problem);
         }
         if whole < length {
-            let bytes_left = (length - whole) as u64;
+            let bytes_left = length - whole;
             let problem = Problem::IndexLength { index: S::KIND, bytes_left };
-            self.findings.add(at(whole)..at(length), None, problem);
+            self.findings.add(Position(whole)..Position(length), None, problem);
         }
     }
 
@@ -318,9 +324,9 @@ pub(super) struct Affected {
 
 /// How many slots there are up to the last that is not zeros. One slot of zeros alone may be an
 /// entry.
-fn slots_in_use<S: Slot>(bytes: &[u8]) -> usize {
+fn slots_in_use<S: Slot>(bytes: &[u8], length: u64) -> usize {
     let slots = bytes.chunks_exact(size_of::<S>());
-    let only = slots.len() == 1 && S::ZEROS_MAY_BE_AN_ENTRY;
+    let only = length / (size_of::<S>() as u64) == 1 && S::ZEROS_MAY_BE_AN_ENTRY;
     let in_use = |slot: &[u8]| only || slot.iter().any(|&byte| byte != 0);
     slots.enumerate().rev().find(|(_, slot)| in_use(slot)).map_or(0, |(last, _)| last + 1)
 }

@@ -34,6 +34,10 @@ use std::sync::Arc;
 pub struct IndexContext {
     /// The file, as findings name it.
     pub file: Arc<Path>,
+    /// How long it is.
+    pub length: u64,
+    /// How many bytes of it were looked at. What is behind them is not judged.
+    pub read: u64,
     /// The offset in its name.
     pub base_offset: Offset,
     /// True when a later segment follows.

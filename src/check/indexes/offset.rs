@@ -121,7 +121,8 @@ impl<B: AsRef<[u8]>> OffsetIndexCheck<B> {
             self.entries.judge_end(&log, |entry| !is_unknown || entry.key >= length);
         }
         let entries = self.entries.count();
-        if self.expected >= SPARSE_EXPECTED && entries < self.expected / SPARSE_FACTOR {
+        let is_whole = self.entries.is_whole();
+        if is_whole && self.expected >= SPARSE_EXPECTED && entries < self.expected / SPARSE_FACTOR {
             let (index, expected) = (IndexKind::Offset, self.expected);
             let whole = self.entries.whole();
             let problem = Problem::IndexSparse { index, entries, expected };

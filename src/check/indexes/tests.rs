@@ -79,9 +79,11 @@ impl Case {
         Self { batches, damaged: 0..0, is_sealed: true, is_live: false, is_complete: true }
     }
 
-    fn context(&self) -> IndexContext {
+    fn context(&self, bytes: &[u8]) -> IndexContext {
         let (is_sealed, is_live) = (self.is_sealed, self.is_live);
-        IndexContext { file: Path::new("i").into(), base_offset: Offset(BASE), is_sealed, is_live }
+        let (file, base_offset) = (Path::new("i").into(), Offset(BASE));
+        let length = bytes.len() as u64;
+        IndexContext { file, length, read: length, base_offset, is_sealed, is_live }
     }
 
     fn walk(&self, mut take: impl FnMut(Result<&BatchFacts, Range<Position>>)) -> LogRead {
@@ -101,7 +103,7 @@ impl Case {
     }
 
     fn index(&self, bytes: &[u8]) -> Vec<Finding> {
-        let mut check = OffsetIndexCheck::new(self.context(), bytes);
+        let mut check = OffsetIndexCheck::new(self.context(bytes), bytes);
         let read = self.walk(|piece| match piece {
             Ok(batch) => check.take(batch),
             Err(range) => check.damaged(range),
@@ -110,7 +112,7 @@ impl Case {
     }
 
     fn times(&self, bytes: &[u8]) -> Vec<Finding> {
-        let mut check = TimeIndexCheck::new(self.context(), bytes);
+        let mut check = TimeIndexCheck::new(self.context(bytes), bytes);
         let read = self.walk(|piece| match piece {
             Ok(batch) => check.take(batch),
             Err(range) => check.damaged(range),
@@ -207,8 +209,10 @@ fn an_entry_behind_the_end_of_the_log() {
 #[test]
 fn the_greatest_offset_there_is_is_not_behind_the_end() {
     let base = i64::MAX - 9;
-    let context = IndexContext {
+    let context = |length| IndexContext {
         file: Path::new("i").into(),
+        length,
+        read: length,
         base_offset: Offset(base),
         is_sealed: true,
         is_live: false,
@@ -216,10 +220,10 @@ fn the_greatest_offset_there_is_is_not_behind_the_end() {
     let last = batch(0, (base, i64::MAX), 5000);
     let log = LogRead { length: last.end(), is_complete: true };
     let times = time_index(&[(5000, 9)]);
-    let mut check = TimeIndexCheck::new(context.clone(), times);
+    let mut check = TimeIndexCheck::new(context(12), times);
     check.take(&last);
     assert_eq!(rows(&check.finish(log).into_rows()), []);
-    let mut check = OffsetIndexCheck::new(context, index(&[(9, 0)]));
+    let mut check = OffsetIndexCheck::new(context(8), index(&[(9, 0)]));
     check.take(&last);
     assert_eq!(rows(&check.finish(log).into_rows()), []);
 }

@@ -95,6 +95,9 @@ impl<B: AsRef<[u8]>> TimeIndexCheck<B> {
     /// A broker takes the last entry for the greatest timestamp. While a segment is written it
     /// lags, but it is never ahead, and never another one than its own batch has.
     fn is_last_wrong(&self, is_known: bool, is_end_known: bool) -> bool {
+        if !self.entries.is_whole() {
+            return false;
+        }
         let (all, of_records) = (self.greatest_of_all, self.greatest_of_records);
         let Some(last) = self.entries.last() else {
             return self.entries.context.is_sealed && all >= 0;
