@@ -90,6 +90,19 @@ pub(super) fn read(entry: &FileEntry, is_identified: bool, limit: u64) -> Derive
     read().map_or_else(Derived::Failed, Derived::Bytes)
 }
 
+/// The same of a file that is no index: zeros at its end mean something.
+pub(super) fn read_whole(entry: &FileEntry, is_identified: bool, limit: u64) -> Derived {
+    match read(entry, is_identified, limit) {
+        Derived::Bytes(mut file) => {
+            let mut bytes = file.bytes.to_vec();
+            bytes.resize(usize::try_from(file.read).unwrap_or(bytes.len()), 0);
+            file.bytes = bytes.into();
+            Derived::Bytes(file)
+        }
+        other => other,
+    }
+}
+
 /// The same of a file that says nothing where it is not whole. That it cannot be read so is a
 /// finding.
 pub(super) fn read_or_say(
@@ -99,7 +112,7 @@ pub(super) fn read_or_say(
     unreadable: &mut Vec<FileFindings>,
 ) -> Option<DerivedFile> {
     let mut findings = FileFindings::new(entry.path.as_path().into());
-    match read(entry, is_identified, limit) {
+    match read_whole(entry, is_identified, limit) {
         Derived::Bytes(file) => match file.unread() {
             None => return Some(file),
             Some(unread) => findings.add_finding(unread),

@@ -2,7 +2,7 @@
 //! and leader epochs, judged against the files that hold them; and those files built anew.
 
 use super::FileFindings;
-use super::derived::{DerivedFile, read, read_or_say};
+use super::derived::{DerivedFile, read_or_say, read_whole};
 use super::epochs::EpochJudge;
 use super::producers::{ProducerJudge, ProducerSegment};
 use super::report::Rebuilt;
@@ -231,7 +231,7 @@ impl Rebuild {
     /// The one at the beginning of the log is where the replay begins.
     fn snapshots_up_to(&mut self, next: Offset) {
         while let Some((offset, entry)) = self.snapshots.pop_if(|(offset, _)| *offset <= next) {
-            let file = read(&entry, true, self.limit).into_file();
+            let file = read_whole(&entry, true, self.limit).into_file();
             let Some(file) = file.filter(|file| file.unread().is_none()) else {
                 self.unread.insert(entry.path);
                 continue;

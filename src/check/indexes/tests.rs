@@ -361,7 +361,7 @@ fn an_entry_before_one_that_agrees_is_no_leftover() {
     assert_eq!(found(&follower), [coarse, ("index-position", 8, 16, 1)]);
     // Nothing is written behind zeros.
     let torn = [INDEX[0], INDEX[1], (0, 0), (0, 0), (3, 333)];
-    assert_eq!(found(&torn)[0], ("index-order", 16, 32, 1));
+    assert!(found(&torn).contains(&("index-order", 16, 32, 1)));
     let times = untrimmed(&times_with(2, (5050, 69)), time_index);
     assert_eq!(errors(active.times(&times)), [("time-index-unsafe", 24, 36, 1)]);
     let times = untrimmed(&times_with(2, (5060, 9000)), time_index);
