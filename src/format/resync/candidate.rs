@@ -106,18 +106,47 @@ pub(super) fn resembles_batch(bytes: &[u8], start: usize) -> bool {
 /// The header at `start` if all of its fields but the length are such as Kafka writes them.
 fn plausible_v2(bytes: &[u8], start: usize) -> Option<&HeaderV2> {
     let header = HeaderV2::at_front(bytes.get(start..)?)?;
-    let (delta, count) = (header.last_offset_delta.get(), header.records_count.get());
     let plausible = header.magic == 2
-        && header.attributes.get() & 0xff80 == 0
+        && header.base_offset.get() >= 0
+        && header.partition_leader_epoch.get() >= -1
+        && has_plausible_cover(header);
+    plausible.then_some(header)
+}
+
+/// True when the fields under the header's checksum are such as Kafka writes them.
+fn has_plausible_cover(header: &HeaderV2) -> bool {
+    let (delta, count) = (header.last_offset_delta.get(), header.records_count.get());
+    header.attributes.get() & 0xff80 == 0
         && header.attributes.get() & 0b111 <= 4
         && delta >= 0
         && (0..=i64::from(delta) + 1).contains(&i64::from(count))
-        && header.base_offset.get() >= 0
-        && header.partition_leader_epoch.get() >= -1
         && header.producer_id.get() >= -1
         && header.producer_epoch.get() >= -1
-        && header.base_sequence.get() >= -1;
-    plausible.then_some(header)
+        && header.base_sequence.get() >= -1
+}
+
+/// A seal that a damaged batch may still have: what it covers is sound then, and says so.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OwnSeal {
+    pub seal: Seal,
+    /// Where key and value of a message of magic 0 or 1 end, which is where it does.
+    pub only_end: Option<usize>,
+}
+
+impl OwnSeal {
+    /// That of a batch of magic 2 at `start`.
+    pub(super) fn v2(bytes: &[u8], start: usize) -> Option<Self> {
+        HeaderV2::at_front(bytes.get(start..)?).filter(|header| has_plausible_cover(header))?;
+        Some(Self { seal: Seal::v2(bytes, start)?, only_end: None })
+    }
+
+    /// That of a message of magic 0 or 1 at `start`.
+    pub(super) fn legacy(bytes: &[u8], start: usize) -> Option<Self> {
+        let seal = Seal::legacy(bytes, start)?;
+        let (_, value_length_at) = field_end(bytes, legacy_key_at(bytes, start, seal.magic)?)?;
+        let (_, end) = field_end(bytes, value_length_at)?;
+        Some(Self { seal, only_end: Some(end) })
+    }
 }
 
 impl Candidate {

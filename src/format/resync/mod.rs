@@ -31,10 +31,13 @@
 //! checksum however many bytes it claims. Every byte is looked at once on the way to the answer.
 //! What is looked at behind the answer, links of chains and records walked are paid from a supply
 //! that is proportional to the window and never refilled: once it is spent, the first chain that
-//! nothing contradicts is believed. A [`Resync`] is kept for all damages of one window.
-//! Memory: a 128th of the window for each kind of checksum that occurs.
+//! nothing contradicts is believed. A [`Resync`] is kept for all damages of one window, and what it
+//! found out about a position is not found out again for the next damage.
+//! Memory: a 128th of the window for each kind of checksum that occurs, and at most a megabyte for
+//! each kind of answer that is kept.
 
 mod candidate;
+mod memo;
 mod prefix;
 mod records;
 mod search;
@@ -46,7 +49,8 @@ pub use candidate::Bounds;
 use super::Position;
 use super::crc_math::Checksum;
 use candidate::{Candidate, Seal};
-use prefix::Prefixes;
+use memo::Memo;
+use prefix::{Front, Prefixes};
 use std::ops::Range;
 
 /// How far behind a doubtful answer better proof is looked for, unless the damaged batch claims
@@ -119,6 +123,10 @@ pub struct Resync<'a> {
     zeros_from: usize,
     crc32c: Prefixes<'a>,
     crc32: Prefixes<'a>,
+    /// Whether the candidate at a position proves itself.
+    proved: Memo<bool>,
+    /// The end of the value around the first batch of a chain, by the batch's beginning.
+    values: Memo<Option<usize>>,
     spare: Spare,
     work: Work,
 }
@@ -136,6 +144,8 @@ impl<'a> Resync<'a> {
             zeros_from: bytes.len().saturating_sub(zeros),
             crc32c: Prefixes::new(Checksum::Crc32c, bytes),
             crc32: Prefixes::new(Checksum::Crc32, bytes),
+            proved: Memo::for_window(bytes.len()),
+            values: Memo::for_window(bytes.len()),
             spare: Spare::for_window(bytes.len()),
             work: Work::default(),
         }
@@ -159,19 +169,47 @@ impl<'a> Resync<'a> {
 
     /// True when the checksum agrees for a batch that ends at `end`.
     fn agrees(&mut self, seal: &Seal, end: usize) -> bool {
-        if end < seal.covered_from || end > self.bytes.len() {
-            return false;
-        }
-        self.work.checksums += 1;
-        let prefixes = match seal.checksum {
-            Checksum::Crc32c => &mut self.crc32c,
-            Checksum::Crc32 => &mut self.crc32,
-        };
-        prefixes.of(seal.covered_from..end) == seal.stored
+        let prefixes = self.prefixes_up_to(seal, end);
+        prefixes.is_some_and(|prefixes| prefixes.of(seal.covered_from..end) == seal.stored)
     }
 
+    /// The same with the front of what the seal covers, for one end after the other.
+    fn agrees_behind(&mut self, seal: &Seal, front: &mut Front, end: usize) -> bool {
+        let prefixes = self.prefixes_up_to(seal, end);
+        prefixes.is_some_and(|prefixes| prefixes.behind(front, end) == seal.stored)
+    }
+
+    /// The prefixes for a seal, if a batch that ends at `end` can have it.
+    fn prefixes_up_to(&mut self, seal: &Seal, end: usize) -> Option<&mut Prefixes<'a>> {
+        if end < seal.covered_from || end > self.bytes.len() {
+            return None;
+        }
+        self.work.checksums += 1;
+        Some(match seal.checksum {
+            Checksum::Crc32c => &mut self.crc32c,
+            Checksum::Crc32 => &mut self.crc32,
+        })
+    }
+
+    /// True when the checksum agrees for the candidate, which is the one at its beginning.
     fn proves(&mut self, candidate: &Candidate) -> bool {
-        self.agrees(&candidate.seal, candidate.end)
+        if let Some(proved) = self.proved.get(candidate.start) {
+            return proved;
+        }
+        let proved = self.agrees(&candidate.seal, candidate.end);
+        self.proved.put(candidate.start, proved);
+        proved
+    }
+
+    /// The end of the value that holds all of `batch`, a batch that proves itself, and begins
+    /// where it does.
+    fn value_at(&mut self, batch: &Range<usize>) -> Option<usize> {
+        if let Some(value_end) = self.values.get(batch.start) {
+            return value_end;
+        }
+        let value_end = records::value_at(self.bytes, batch);
+        self.values.put(batch.start, value_end);
+        value_end
     }
 
     fn position_of(&self, index: usize) -> Position {

@@ -1,6 +1,7 @@
 //! One search: from a damage to the next batch of the log's own.
 
-use super::candidate::{Bounds, Candidate, Seal, i32_at, is_cut_off, resembles_batch};
+use super::candidate::{Bounds, Candidate, OwnSeal, i32_at, is_cut_off, resembles_batch};
+use super::prefix::Front;
 use super::records::{self, RecordWalk};
 use super::{Damage, DamageKind, LOOKAHEAD, Next, Resync, Spare};
 use crate::format::batch::{LOG_OVERHEAD, MINIMUM_LENGTH, PREFIX_BYTES};
@@ -17,7 +18,7 @@ pub(super) struct Search<'r, 'a> {
     bytes: &'a [u8],
     from: usize,
     /// The damaged batch's own checksums, as magic 2 and as 0 or 1.
-    seals: [Option<Seal>; 2],
+    seals: [Option<(OwnSeal, Front)>; 2],
     /// Its header, if that looks sound.
     head: Option<Candidate>,
     /// Where its length says it ends.
@@ -79,12 +80,13 @@ impl<'r, 'a> Search<'r, 'a> {
     pub(super) fn new(resync: &'r mut Resync<'a>, bounds: &'r Bounds, from: usize) -> Self {
         let bytes = resync.bytes;
         let length = i32_at(bytes, from + 8).filter(|&length| length >= MINIMUM_LENGTH);
+        let seals = [OwnSeal::v2(bytes, from), OwnSeal::legacy(bytes, from)];
         Self {
             resync,
             bounds,
             bytes,
             from,
-            seals: [Seal::v2(bytes, from), Seal::legacy(bytes, from)],
+            seals: seals.map(|own| own.map(|own| (own, Front::new(own.seal.covered_from)))),
             head: Candidate::at(bytes, from).filter(|head| head.fits(bounds)),
             claim: length.map(|length| from + LOG_OVERHEAD + length.unsigned_abs() as usize),
             records: RecordWalk::new(from + HeaderV2::BYTES),
@@ -123,9 +125,12 @@ impl<'r, 'a> Search<'r, 'a> {
     /// The magic under which the damaged batch's own checksum agrees if it ends at `end`.
     fn own_end(&mut self, end: usize) -> Option<i8> {
         let Self { resync, seals, from, .. } = self;
-        let mut seals = seals.iter().flatten();
-        let room = |seal: &&Seal| end >= *from + seal.minimum_size();
-        seals.find(|seal| room(seal) && resync.agrees(seal, end)).map(|seal| seal.magic)
+        let mut seals = seals.iter_mut().flatten();
+        seals.find_map(|(OwnSeal { seal, only_end }, front)| {
+            let room = end >= *from + seal.minimum_size()
+                && only_end.is_none_or(|only_end| end == only_end);
+            (room && resync.agrees_behind(seal, front, end)).then_some(seal.magic)
+        })
     }
 
     /// Where the records end that the damaged header counts, if they are not compressed.
@@ -321,9 +326,7 @@ impl<'r, 'a> Search<'r, 'a> {
         let first = chain.start..chain.first_end;
         let spare = &mut self.resync.spare;
         let around = self.records.value_around(self.bytes, &first, spare);
-        around
-            .or_else(|| records::value_at(self.bytes, &first))
-            .map(|end| end.min(self.bytes.len()))
+        around.or_else(|| self.resync.value_at(&first)).map(|end| end.min(self.bytes.len()))
     }
 
     /// The claim or the first suspect that nothing contradicts, or else the chain that holds.

@@ -134,6 +134,31 @@ fn work_is_linear_on_hostile_input() {
     }
 }
 
+/// Foreign bytes behind every `every`th batch: no chain holds, and behind each of the damages the
+/// same ones are looked at as behind the one before.
+#[test]
+fn what_lies_behind_many_damages_is_proved_once() {
+    for (every, value) in [(1, 1), (1, 700), (10, 900)] {
+        for gap in [1, 3, 40] {
+            let of = |index: usize| {
+                let foreign = if (index + 1).is_multiple_of(every) { gap } else { 0 };
+                // Offsets that are no small lengths when they are read from the gap on.
+                let batch = batch(0x4040_4000 + index as i64, &[noise(value, index as u64)]);
+                [batch, noise(foreign, index as u64)].concat()
+            };
+            let bytes: Vec<u8> = (0..400 * every).flat_map(of).collect();
+            let found = salvage(&bytes);
+            // Some gaps go with what is behind them as the beginning of a large batch.
+            assert!(found.damages.len() > 300, "{every}, {value}, {gap}");
+            // Each byte once, and up to 512 more for where the batches begin and end and what
+            // they cover, under both checksums.
+            let limit = 2 * bytes.len() + 400 * every * 8 * 512;
+            let done = found.work.bytes_checksummed;
+            assert!(done <= limit as u64, "{every}, {value}, {gap}: {done} > {limit}");
+        }
+    }
+}
+
 /// Only what the searches cost: a good batch is stepped over unread.
 fn salvage_of_damages(bytes: &[u8]) -> Work {
     let mut resync = Resync::new(bytes, Position(0), true);
