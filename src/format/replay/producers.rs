@@ -56,6 +56,10 @@ pub struct Producer {
     pub updated_at: Option<Offset>,
     /// The offset of its last marker that was replayed.
     pub last_end: Option<Offset>,
+    /// The offset of the first marker behind its last data batch, or behind where the replay began.
+    pub first_end_since_data: Option<Offset>,
+    /// The timestamp of its last data batch that was replayed.
+    pub data_timestamp: Option<i64>,
     /// In its open transaction: the first batch behind the last damage.
     pub sure_since: Option<Offset>,
     /// In its open transaction: the first batch behind the last damage that has records.
@@ -170,6 +174,8 @@ impl Producers {
                 entry,
                 updated_at: None,
                 last_end: None,
+                first_end_since_data: None,
+                data_timestamp: None,
                 sure_since: None,
                 first_records: None,
                 first_since_gap: None,
@@ -293,6 +299,8 @@ impl Producers {
         let sequence_break = known.sequence_break(batch, damages);
         known.see(batch, damages, gaps);
         known.damages_before_data = damages;
+        known.first_end_since_data = None;
+        known.data_timestamp = Some(batch.max_timestamp);
         let entry = &mut known.entry;
         entry.last_batch = Some(LastBatch {
             last_sequence: batch.last_sequence,
@@ -336,6 +344,7 @@ impl Producers {
             self.by_id.entry(id).or_insert_with(|| Producer::first_seen(batch, damages, gaps));
         known.see(batch, damages, gaps);
         let previous_end = known.last_end.replace(batch.last_offset);
+        known.first_end_since_data.get_or_insert(batch.last_offset);
         let first_offset = known.entry.current_txn_first_offset.take();
         let sure_since = known.sure_since.take();
         let first_records = known.first_records.take().map(|first| first.offset);
@@ -381,6 +390,8 @@ impl Producer {
             entry,
             updated_at: None,
             last_end: None,
+            first_end_since_data: None,
+            data_timestamp: None,
             sure_since: None,
             first_records: None,
             first_since_gap: None,

@@ -8,6 +8,14 @@
 //!
 //! A broker forgets producers that it did not hear of for a day (or as long as it was told), all of
 //! them at the same time. One that comes back then begins anew.
+//!
+//! Old brokers wrote the same entries with another meaning, and later ones went on from those:
+//!
+//! ```text
+//!   .log         7 7 7 | commit      sequences 10 to 12 at offsets 20 to 22, the marker at 23
+//!   1.0 and 1.1          the timestamp is that of the last batch, a marker leaves it as it was
+//!   0.11                 12 at 23, delta 0: a marker is a batch of one record
+//! ```
 
 use super::Producers;
 use super::producers::Producer;
@@ -164,6 +172,9 @@ impl Beside {
     }
 
     fn last_batch(&self, known: &Producer) -> Option<&'static str> {
+        if self.stored.last_batch.is_some_and(|stored| self.is_marker(stored, known)) {
+            return None;
+        }
         let replayed = known.entry.last_batch.filter(|batch| batch.last_offset >= self.start);
         match (self.stored.last_batch, replayed) {
             (Some(stored), Some(replayed)) => self.both(stored, replayed),
@@ -189,6 +200,31 @@ impl Beside {
             return (!self.compacted).then_some("the log has no such batch of it");
         }
         (stored != replayed).then_some("other sequence numbers than its last batch")
+    }
+
+    /// True for what 0.11 took for the last batch: a marker behind it, and the last sequence.
+    fn is_marker(&self, stored: LastBatch, known: &Producer) -> bool {
+        let ends = known.first_end_since_data.zip(known.last_end);
+        let is_at_end = ends.is_some_and(|(first, last)| {
+            (first..=last).contains(&stored.last_offset) && stored.offset_delta == 0
+        });
+        let is_its_sequence = match known.entry.last_batch {
+            Some(batch) => stored.last_sequence == batch.last_sequence,
+            // The batch may stand before the first segment; with a new epoch there is none.
+            None => stored.last_sequence == -1 || self.start.0 > 0,
+        };
+        is_at_end && (is_its_sequence || self.compacted)
+    }
+
+    /// True for what 1.0 and 1.1 left as it was when a marker came: the last batch's timestamp.
+    fn is_older_timestamp(&self, known: &Producer) -> bool {
+        let last_batch = known.entry.last_batch.filter(|batch| batch.last_offset >= self.start);
+        let is_data = match (last_batch, self.stored.last_batch) {
+            (Some(_), _) => known.data_timestamp == Some(self.stored.timestamp),
+            (None, None) => self.stored.timestamp == -1,
+            (None, Some(stored)) => stored.last_offset < self.start,
+        };
+        known.first_end_since_data.is_some() && is_data
     }
 
     fn transaction(&self, known: &Producer) -> Option<&'static str> {
@@ -222,12 +258,86 @@ impl Beside {
             && ![-1, replayed.coordinator_epoch].contains(&stored.coordinator_epoch);
         if stored.producer_epoch != replayed.producer_epoch {
             Some("another epoch than its last batch")
-        } else if stored.timestamp != replayed.timestamp {
+        } else if stored.timestamp != replayed.timestamp && !self.is_older_timestamp(known) {
             Some("another timestamp than its last batch")
         } else if has_other_coordinator {
             Some("another coordinator epoch than its last marker")
         } else {
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::producer_snapshot::encode;
+    use crate::format::replay::{BatchFacts, Marker};
+    use crate::format::{Attributes, Position};
+
+    /// Of producer 7: two batches of three records, at timestamps 100 and 200.
+    fn facts(number: i32, marker: Marker) -> BatchFacts {
+        // Batch 2 is the marker, of one offset.
+        let base = i64::from(number) * 3 - if number > 2 { 2 } else { 0 };
+        let is_marker = marker != Marker::None;
+        let records = if is_marker { 1 } else { 3 };
+        BatchFacts {
+            position: Position(base.unsigned_abs() * 100),
+            size: 100,
+            base_offset: Some(Offset(base)),
+            last_offset: Offset(base + records - 1),
+            magic: 2,
+            attributes: Attributes(if is_marker { 0x30 } else { 0x10 }),
+            partition_leader_epoch: 0,
+            max_timestamp: (i64::from(number) + 1) * 100,
+            records_count: i32::try_from(records).ok(),
+            producer_id: 7,
+            producer_epoch: 0,
+            base_sequence: if is_marker { -1 } else { number * 3 },
+            last_sequence: if is_marker { -1 } else { number * 3 + 2 },
+            marker,
+        }
+    }
+
+    /// As old brokers wrote it: the log says nothing against it, and it stays as it is.
+    #[test]
+    fn entries_of_0_11_and_1_0_and_1_1() {
+        let mut producers = Producers::new(Offset(0));
+        producers.take(&facts(0, Marker::None));
+        producers.take(&facts(1, Marker::None));
+        let marker = Marker::End { is_abort: false, coordinator_epoch: 0, timestamp: 350 };
+        producers.take(&facts(2, marker));
+        let [newest] = producers.entries()[..] else { panic!("one producer") };
+        let last = |last_sequence, last_offset, offset_delta| {
+            Some(LastBatch { last_sequence, last_offset: Offset(last_offset), offset_delta })
+        };
+        assert_eq!((newest.last_batch, newest.timestamp), (last(5, 5, 2), 350));
+        let sound = [
+            newest,
+            ProducerEntry { timestamp: 200, ..newest },
+            ProducerEntry { last_batch: last(5, 6, 0), ..newest },
+        ];
+        let wrong = [
+            ProducerEntry { timestamp: 100, ..newest },
+            ProducerEntry { last_batch: last(4, 6, 0), ..newest },
+            ProducerEntry { last_batch: last(5, 6, 1), ..newest },
+            ProducerEntry { last_batch: last(5, 7, 0), ..newest },
+            ProducerEntry { last_batch: last(2, 3, 0), ..newest },
+        ];
+        for (entries, is_sound) in [(&sound[..], true), (&wrong[..], false)] {
+            for entry in entries {
+                let built = rebuilt(Some(&encode(&[*entry])), &producers, false);
+                assert_eq!(built.is_none(), is_sound, "{entry:?}");
+            }
+        }
+        // Behind the next batch, what a marker did before it is of the past.
+        producers.take(&facts(3, Marker::None));
+        let newest = producers.entries()[0];
+        for entry in [
+            ProducerEntry { timestamp: 200, ..newest },
+            ProducerEntry { last_batch: last(5, 6, 0), ..newest },
+        ] {
+            assert!(rebuilt(Some(&encode(&[entry])), &producers, false).is_some(), "{entry:?}");
         }
     }
 }
