@@ -2,7 +2,13 @@
 //!
 //! An entry says from which offset on an epoch holds. Batches before the first entry may be there
 //! and are not spoken of; entries without a batch, and one that starts exactly at the log end, are
-//! usual, and so is an empty file.
+//! usual, and so is an empty file. From the first entry on, every batch of magic 2 has an epoch.
+//!
+//! ```text
+//!   checkpoint   5 from 0 on         7 from 30 on
+//!   batches      0 0 0 0 0 0 0 0     7 7 2 7 7 7
+//!                the entry is wrong      the batch is wrong
+//! ```
 
 use super::problem::TextKind;
 use super::{FileFindings, Problem};
@@ -25,9 +31,24 @@ pub struct EpochJudge {
     /// Offsets for which the checkpoint gives one epoch, and that epoch.
     span: (Range<Offset>, Option<i32>),
     previous: Option<i32>,
+    /// What is found in the span is withheld until it is known which of the two is wrong.
+    withheld: Option<Withheld>,
     log: Option<FileFindings>,
     is_damaged_at_end: bool,
     findings: Vec<FileFindings>,
+}
+
+/// Batches of one entry's span, none of which has the entry's epoch.
+#[derive(Debug)]
+struct Withheld {
+    /// Which entry.
+    entry: usize,
+    batches: u64,
+    first: i32,
+    last: i32,
+    /// False once the batches contradict each other too.
+    rises: bool,
+    files: Vec<FileFindings>,
 }
 
 impl EpochJudge {
@@ -41,6 +62,7 @@ impl EpochJudge {
             epochs: None,
             span: (Offset(0)..Offset(0), None),
             previous: None,
+            withheld: None,
             log: None,
             is_damaged_at_end: false,
             findings: Vec::new(),
@@ -84,6 +106,10 @@ impl EpochJudge {
 
     /// The batches that follow are those of this `.log`.
     pub fn segment(&mut self, log: Arc<Path>) {
+        if let Some(withheld) = &mut self.withheld {
+            withheld.files.retain(|file| !file.is_empty());
+            withheld.files.push(FileFindings::new(Arc::clone(&log)));
+        }
         self.findings.extend(self.log.replace(FileFindings::new(log)));
         self.findings.retain(|file| !file.is_empty());
     }
@@ -93,16 +119,25 @@ impl EpochJudge {
     pub fn batch(&mut self, batch: &BatchFacts) {
         self.is_damaged_at_end = false;
         let epoch = batch.partition_leader_epoch;
-        if batch.magic < 2 || epoch == -1 {
+        if batch.magic < 2 {
             self.previous = None;
             return;
         }
-        let (offset, previous) = (batch.first_known_offset(), self.previous.replace(epoch));
+        let offset = batch.first_known_offset();
         if !self.span.0.contains(&offset) {
-            self.span = self.span_of(offset);
+            self.begin_span(offset, epoch);
         }
         let checkpoint = self.span.1.filter(|checkpoint| *checkpoint != epoch);
-        let previous = previous.filter(|previous| epoch < *previous);
+        if epoch == -1 && checkpoint.is_none() {
+            self.previous = None;
+            return;
+        }
+        let previous = self.previous.replace(epoch).filter(|previous| epoch < *previous);
+        match &mut self.withheld {
+            Some(withheld) if checkpoint.is_some() => withheld.take(epoch),
+            Some(_) => self.release(),
+            None => {}
+        }
         if checkpoint.is_some() || previous.is_some() {
             self.differs(batch, checkpoint, previous);
         }
@@ -117,6 +152,7 @@ impl EpochJudge {
     /// The findings of every file that has some, in a log that ends at `log_end`.
     #[must_use]
     pub fn finish(mut self, log_end: Offset) -> Vec<FileFindings> {
+        self.end_span(None);
         // A broker makes the entry before it writes the batch, which may be in the damage.
         let knows_end = !self.is_live && !self.is_damaged_at_end;
         if let Some(findings) = self.checkpoint.as_mut().filter(|_| knows_end) {
@@ -143,9 +179,63 @@ impl EpochJudge {
             (None, Some(previous)) => Problem::LeaderEpochGoesBack { epoch, previous },
             (None, None) => return,
         };
-        if let Some(findings) = &mut self.log {
+        let withheld = self.withheld.as_mut().and_then(|withheld| withheld.files.last_mut());
+        if let Some(findings) = withheld.or(self.log.as_mut()) {
             let offsets = (batch.first_known_offset(), batch.last_offset);
             findings.add(batch.position..batch.end(), Some(offsets), problem);
+        }
+    }
+
+    /// A batch of this epoch begins a span. Nothing is known of its entry until a batch has its
+    /// epoch.
+    fn begin_span(&mut self, offset: Offset, epoch: i32) {
+        self.end_span(Some(epoch));
+        let span = self.span_of(offset);
+        let above = self.entries.partition_point(|(_, entry)| entry.start_offset <= offset);
+        if let Some((entry, log)) =
+            above.checked_sub(1).zip(self.log.as_ref()).filter(|_| span.1.is_some())
+        {
+            let rises = self.previous.is_none_or(|previous| previous <= epoch);
+            let files = vec![FileFindings::new(Arc::clone(log.file()))];
+            let (first, last) = (epoch, epoch);
+            self.withheld = Some(Withheld { entry, batches: 0, first, last, rises, files });
+        }
+        self.span = span;
+    }
+
+    /// The batches of a span are all known, and the epoch of the one behind them. Of a single one
+    /// it cannot be told whether it is wrong, or the entry.
+    fn end_span(&mut self, behind: Option<i32>) {
+        let is_entry = self.withheld.as_ref().is_some_and(|withheld| {
+            let goes_on = behind.is_none_or(|behind| behind >= withheld.last);
+            withheld.batches > 1 && withheld.rises && goes_on
+        });
+        if !is_entry {
+            self.release();
+            return;
+        }
+        let Some(Withheld { entry, first, last, .. }) = self.withheld.take() else { return };
+        // What follows is compared with the batches, which are right.
+        self.previous = Some(last);
+        let Some((range, entry)) = self.entries.get(entry) else { return };
+        let EpochEntry { epoch, start_offset: start } = *entry;
+        let found = if first == last { format!("{first}") } else { format!("{first} to {last}") };
+        let why = format!("epoch {epoch} from {start} on, where all batches have epoch {found}");
+        let file = TextKind::LeaderEpochCheckpoint;
+        if let Some(findings) = &mut self.checkpoint {
+            let problem = Problem::Contradicts { file, why };
+            findings.add(range.clone(), Some((start, start)), problem);
+        }
+    }
+
+    /// The batches are wrong, not the entry.
+    fn release(&mut self) {
+        let Some(withheld) = self.withheld.take() else { return };
+        for file in withheld.files {
+            match self.log.as_mut().filter(|log| log.file() == file.file()) {
+                Some(log) => log.append(file),
+                None => self.findings.push(file),
+            }
         }
     }
 
@@ -157,5 +247,13 @@ impl EpochJudge {
         let here = above.checked_sub(1).and_then(|index| entries.get(index));
         let start = here.map_or(Offset(i64::MIN), |entry| entry.start_offset);
         (start..end, here.map(|entry| entry.epoch))
+    }
+}
+
+impl Withheld {
+    fn take(&mut self, epoch: i32) {
+        self.rises &= epoch >= 0 && self.last <= epoch;
+        self.last = epoch;
+        self.batches += 1;
     }
 }

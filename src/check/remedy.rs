@@ -1,5 +1,6 @@
 //! What to do next about a finding.
 
+use super::problem::TextKind;
 use super::{Problem, Severity};
 use std::path::Path;
 
@@ -28,7 +29,10 @@ pub(super) fn next(problem: &Problem, file: &Path) -> Option<String> {
         | Problem::TxnIndexDiffers { .. }
         | Problem::SnapshotDamaged { .. }
         | Problem::LeaderEpochOrder { .. }
-        | Problem::LeaderEpochBeyondEnd { .. } => format!("seg reindex {}", directory(file)?),
+        | Problem::LeaderEpochBeyondEnd { .. }
+        | Problem::Contradicts { file: TextKind::LeaderEpochCheckpoint, .. } => {
+            format!("seg reindex {}", directory(file)?)
+        }
         _ if problem.severity() == Severity::Error => match directory(file) {
             Some(directory) => {
                 format!("re-replicate if there is another replica; else seg repair {directory}")

@@ -123,6 +123,7 @@ fn effect(finding: &Finding) -> Effect {
         | Problem::SnapshotDiffers { .. }
         | Problem::LeaderEpochOrder { .. }
         | Problem::LeaderEpochBeyondEnd { .. }
+        | Problem::Contradicts { .. }
         | Problem::Text { .. } => Effect::State,
         _ => Effect::LosesRecords,
     }

@@ -305,6 +305,19 @@ fn leader_epoch_checkpoint(case: &Case) {
     }
     let expected = found(case.code, W, &with("").name(file), 8..15);
     case.trips(&with("0\n2\n0 0\n4 5001\n"), &[], 1, &[expected]);
+    // The batches of all segments agree: the entry is wrong, not they.
+    for text in ["0\n1\n5 0\n", "0\n2\n5 0\n7 2500\n"] {
+        let lines = text.lines().skip(2).enumerate();
+        let entries: Vec<_> = lines
+            .map(|(number, line)| {
+                let start = 4 + number * 4;
+                let end = if number == 0 { 8 } else { text.len() };
+                assert_eq!(text[start..end].trim_end(), line);
+                found(case.code, W, &with("").name(file), start..end)
+            })
+            .collect();
+        case.trips(&with(text), &[], 1, &entries);
+    }
     case.spares(&with(""), 0);
     case.spares(&with("0\n2\n0 0\n4 5000\n"), 0);
 }

@@ -147,6 +147,13 @@ fn leader_epoch_differs(case: &Case) {
     place.save(&log);
     let expected = found(case.code, E, &place.name(&log.file), log.range(3));
     case.trips(&place, &[], 1, &[expected]);
+    // One without an epoch, where the others have one.
+    let place = Place::plain();
+    let mut log = place.log(1);
+    write_i32(log.batch(3), 12, -1);
+    place.save(&log);
+    let expected = found(case.code, E, &place.name(&log.file), log.range(3));
+    case.trips(&place, &[], 1, &[expected]);
     // Batches before the first entry are not spoken of.
     let place = Place::plain();
     place.write("leader-epoch-checkpoint", b"0\n1\n4 5000\n");
