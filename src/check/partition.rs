@@ -225,9 +225,12 @@ impl<'s> Join<'s> {
         let name = self.scope.dir.name.as_ref().filter(|name| name.suffix.is_none())?;
         let log_dir = self.scope.log_dir.as_ref().filter(|_| self.is_complete)?;
         let checkpoint = self.scope.checkpoint(OffsetCheckpoint::LogStart);
+        let log_end = log_end?;
+        // A checkpoint beyond the end says nothing about where the log begins.
+        let checkpoint = checkpoint.filter(|checkpoint| *checkpoint <= log_end);
         let log_start = self.scope.dir.log_start_offset(checkpoint)?;
         let topic_partition = name.topic_partition.clone();
-        let ends = PartitionEnds { topic_partition, log_start, log_end: log_end? };
+        let ends = PartitionEnds { topic_partition, log_start, log_end };
         Some((log_dir.path().to_owned(), ends))
     }
 

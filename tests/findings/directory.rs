@@ -33,6 +33,15 @@ fn checkpoint(case: &Case) {
     assert_eq!(run.status, 1);
     let place = with("0\n1\nlookup 0 5001\n");
     case.trips(&place, &[], 1, &[found(case.code, W, &name, 4..17)]);
+    // Where the log begins is not where the checkpoint says that it does.
+    let place = Place::in_log_dir(PLAIN);
+    let beyond = "0\n1\nlookup 0 99999\n";
+    fs::write(place.root.join("data/log-start-offset-checkpoint"), beyond).unwrap();
+    let run = place.verify(&[]);
+    let rows = run.rows_of("finding");
+    let row = rows.iter().find(|row| row["code"] == case.code).unwrap();
+    assert_eq!(row["message"], "lookup 0 99999: its log goes from 0 to 5000");
+    assert!(row["broker"].as_str().unwrap().contains("the whole log, offsets 0 to 4999"), "{row}");
     // At the end, before it, empty, and of a partition that is elsewhere.
     for text in ["0\n1\nlookup 0 5000\n", "0\n1\nlookup 0 7\n", "", "0\n1\nother 0 70000\n"] {
         case.spares(&with(text), 0);
@@ -53,6 +62,14 @@ fn meta_properties(case: &Case) {
     let row = rows.iter().find(|row| row["code"] == case.code).unwrap();
     let range = row["position"].as_u64().unwrap() as usize..text.len();
     case.tripped_by(&run, 1, &[found(case.code, W, &format!("data/{file}"), range)]);
+    for text in ["hello", "hello=world\n", "version=0\nhello\n", "\u{1}\u{2}\n\u{7f}\n", ""] {
+        let run = with(text).verify(&[]);
+        let rows = run.rows_of("finding");
+        assert!(rows.iter().any(|row| row["code"] == case.code), "{text:?}");
+        assert_eq!(run.status, 1, "{text:?}");
+    }
+    // With ZooKeeper a broker may have written no version.
+    case.spares(&with("broker.id=1\n"), 0);
     case.spares(&Place::in_log_dir(PLAIN), 0);
 }
 

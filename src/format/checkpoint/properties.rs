@@ -156,13 +156,23 @@ impl MetaProperties {
     ///
     /// # Errors
     /// When a broker could not use the file: a version above 2, an id that is none, or one that the
-    /// version needs and that is missing.
+    /// version needs and that is missing. And when no broker wrote it, though one would take it for
+    /// version 0, which needs no ids: a line that says nothing, or no key that a broker knows.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let properties = properties(bytes)?;
         let get = |key: &str| properties.iter().rev().find(|property| property.key == key);
         let end = Position(bytes.len() as u64);
         let line = u32::try_from(Lines::new(bytes).count()).unwrap_or(u32::MAX);
         let missing = |why| FormatError::new(end, FormatErrorKind::Line { line, why });
+        let is_known = |property: &&Property| KEYS.contains(&property.key.as_str());
+        if let Some(odd) = properties.iter().find(|p| !is_known(p) && p.value.is_empty()) {
+            return Err(odd.error("neither a key that is known nor a value"));
+        }
+        if !properties.iter().any(|property| is_known(&property)) {
+            let why = "there is no version and no id above";
+            let kind = FormatErrorKind::Line { line, why };
+            return Err(FormatError::new(Position(0), kind));
+        }
         let version = get("version").map_or(Ok(0), version)?;
         let node_id = match version {
             0 => get("broker.id").map(|id| id.id("broker.id is no number")).transpose()?,
@@ -184,6 +194,9 @@ impl MetaProperties {
         Ok(Self { version, cluster_id, node_id, directory_id })
     }
 }
+
+/// What a broker writes. Without one of them the file says nothing.
+const KEYS: [&str; 5] = ["version", "broker.id", "node.id", "cluster.id", "directory.id"];
 
 fn version(property: &Property) -> Result<i32> {
     let number = property.value.trim().parse::<i32>();
@@ -269,7 +282,8 @@ mod tests {
         let expected =
             MetaProperties { version: 0, cluster_id: None, node_id: Some(7), directory_id: None };
         assert_eq!(meta, expected);
-        assert_eq!(MetaProperties::parse(b""), Ok(MetaProperties { node_id: None, ..expected }));
+        let no_id = Ok(MetaProperties { node_id: None, ..expected });
+        assert_eq!(MetaProperties::parse(b"version=0\n"), no_id);
 
         let v2 = KRAFT.replace("version=1", "version= 2 ").replace("cluster.id", "x");
         let meta = MetaProperties::parse(v2.as_bytes()).unwrap();
@@ -287,6 +301,20 @@ mod tests {
         assert_eq!(failed_line(&KRAFT.replace("node.id", "broker.id")), 6);
         assert_eq!(failed_line(&KRAFT.replace("cluster.id", "cluster")), 6);
         assert_eq!(failed_line(&KRAFT.replace("=5Bz", "=5B")), 4);
+    }
+
+    #[test]
+    fn what_a_broker_would_take_and_none_wrote() {
+        assert_eq!(failed_line("hello"), 1);
+        assert_eq!(failed_line("version=0\nhello\nbroker.id=1\n"), 2);
+        assert_eq!(failed_line("hello=world\nversions=1\n"), 2);
+        for nothing in ["", "\n", "#version=1\n"] {
+            assert!(MetaProperties::parse(nothing.as_bytes()).is_err(), "{nothing:?}");
+        }
+        assert_eq!(failed_line("\u{fffd}\x01\x02\n\x7f\x03"), 1);
+        for sound in ["broker.id=1\n", "cluster.id=x\n", "broker.id=1\nsomething=else\n"] {
+            assert!(MetaProperties::parse(sound.as_bytes()).is_ok(), "{sound:?}");
+        }
     }
 
     #[test]
