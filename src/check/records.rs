@@ -5,6 +5,7 @@ use super::batches::offsets_of;
 use super::{FileFindings, Problem};
 use crate::format::control::ControlRecord;
 use crate::format::{Batch, FormatErrorKind, Offset, Record, Records, Scratch, TimestampType};
+use std::mem::{Discriminant, discriminant};
 
 /// What the records of a batch came to.
 pub(super) struct RecordFacts {
@@ -36,6 +37,7 @@ pub(super) fn judge_records(
         other_timestamp: None,
         misplaced: None,
         has_odd_header: false,
+        said: Vec::new(),
     };
     match batch.records(scratch) {
         Ok(mut records) => judge.walk(&mut records),
@@ -59,6 +61,8 @@ struct Judge<'j, 'a> {
     /// The first record whose offset is not above the one before it and within the batch.
     misplaced: Option<(u64, Offset)>,
     has_odd_header: bool,
+    /// What was said of a record: one of each kind is enough.
+    said: Vec<Discriminant<Problem>>,
 }
 
 impl Judge<'_, '_> {
@@ -106,6 +110,15 @@ impl Judge<'_, '_> {
                 record.headers.into_iter().any(|h| std::str::from_utf8(h.key).is_err());
         }
         if is_special && let Some(problem) = self.special(*record) {
+            self.say_once(problem);
+        }
+    }
+
+    /// One of each kind is enough of a batch.
+    fn say_once(&mut self, problem: Problem) {
+        let kind = discriminant(&problem);
+        if !self.said.contains(&kind) {
+            self.said.push(kind);
             self.find(problem);
         }
     }

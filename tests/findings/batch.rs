@@ -329,6 +329,19 @@ fn control_record(case: &Case) {
         batch[at + 6] = 10;
     });
     case.trips(&place, &[], 1, &[found(case.code, E, &name, range)]);
+    // Many records of data that are taken for control records: one finding of a kind.
+    let place = Place::plain();
+    let mut log = place.log(1);
+    let many = log.inner(|batch| crate::place::read_i32(batch, 57) > 5);
+    log.reseal(many, |batch| batch[22] |= 0x20);
+    place.save(&log);
+    let run = place.verify(&[]);
+    let rows = run.rows_of("finding");
+    let unread = rows.iter().filter(|row| {
+        let is_one_record = !row["message"].as_str().unwrap().contains("batch of");
+        row["code"] == case.code && row["severity"] == E && is_one_record
+    });
+    assert_eq!(unread.map(|row| row["places"].as_u64().unwrap()).sum::<u64>(), 1, "{rows:?}");
     // A type that nobody knows yet.
     let (place, name, range) = with(|batch| {
         let at = batch.len() - 8 - 1;
