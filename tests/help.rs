@@ -76,3 +76,21 @@ fn completion_scripts_name_every_command() {
         assert!(script.contains("batch-crc") || !matches!(shell, "bash" | "zsh"), "{shell}");
     }
 }
+
+/// An index says nothing without the log that its name names.
+#[test]
+fn a_kind_that_is_not_judged_alone_is_for_files_of_its_name() {
+    let segment = "testdata/kafka-4.3.1/lookup-0/00000000000000000000";
+    let status = |kind: &str, file: &str| {
+        let words = ["verify", "--kind", kind, file].map(str::to_owned);
+        seg(&words).status.code().unwrap()
+    };
+    for kind in ["index", "timeindex", "txnindex", "snapshot", "leader-epoch-checkpoint"] {
+        assert_eq!(status(kind, &format!("{segment}.log")), 64, "{kind}");
+        assert_eq!(status(kind, "Cargo.toml"), 64, "{kind}");
+        assert_eq!(status(kind, "-"), 64, "{kind}");
+    }
+    assert_eq!(status("index", &format!("{segment}.index")), 0);
+    assert_eq!(status("log", &format!("{segment}.log")), 0);
+    assert_ne!(status("log", "Cargo.toml"), 64);
+}

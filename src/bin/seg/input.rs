@@ -285,7 +285,8 @@ pub fn nothing_here(path: &Path) -> Error {
     Error::other("looking into", path, why)
 }
 
-fn file_kind(kind: KindName) -> FileKind {
+/// The files that `--kind` names.
+pub fn file_kind(kind: KindName) -> FileKind {
     match kind {
         KindName::Log => FileKind::Log,
         KindName::Index => FileKind::OffsetIndex,

@@ -1,7 +1,7 @@
 //! From PATHs to what is to be judged.
 
-use crate::cli::KindName;
-use crate::input::{STDIN, Surroundings, is_gone, nothing_here};
+use crate::cli::{KindName, UsageError};
+use crate::input::{STDIN, Surroundings, file_kind, is_gone, nothing_here};
 use crate::output::Output;
 use segkit::check::{LogDirScope, PartitionScope, Scope};
 use segkit::error::Error;
@@ -16,11 +16,34 @@ use std::sync::Mutex;
 pub fn scope(paths: &[PathBuf], kind: Option<KindName>, out: &mut Output) -> anyhow::Result<Scope> {
     let mut builder = Builder { scope: Scope::default(), surroundings: Surroundings::default() };
     for path in paths {
+        is_judged_as(path, kind)?;
         if let Err(error) = builder.add(path, kind, out) {
             out.error(&error)?;
         }
     }
     Ok(builder.scope)
+}
+
+/// An error when the file is to be taken for what it cannot be judged as. Files of batches are
+/// judged alone; any other is judged beside its neighbours, which it has by its name.
+fn is_judged_as(path: &Path, kind: Option<KindName>) -> Result<(), UsageError> {
+    let Some(kind) = kind.filter(|kind| !matches!(kind, KindName::Log | KindName::Checkpoint))
+    else {
+        return Ok(());
+    };
+    let is_stdin = path == Path::new(STDIN);
+    let named = path.file_name().and_then(|name| FileName::parse(name.to_str()?));
+    let is_so = match (named.map(|name| name.kind), file_kind(kind)) {
+        (Some(FileKind::OffsetCheckpoint(_)), FileKind::OffsetCheckpoint(_)) => true,
+        (named, wanted) => named == Some(wanted),
+    };
+    if is_so || !(is_stdin || path.is_file()) {
+        return Ok(());
+    }
+    let path = path.display();
+    let why = "only log and checkpoint are judged whatever their names say, other files beside the \
+               .log that their names say";
+    Err(UsageError(format!("--kind cannot be for {path}: {why}")))
 }
 
 struct Builder {
