@@ -198,6 +198,7 @@ fn about_partition(problem: &Problem) -> Option<&'static str> {
              client can read it"
         }
         Problem::OffsetBeyondNextSegment { .. } => "no start compares a segment with the next one",
+        Problem::LogTooLarge { .. } => "a broker refuses the file at any start",
         Problem::OffsetGap { .. } => "a broker does not notice at any start",
         Problem::LeaderEpochGoesBack { .. } | Problem::LeaderEpochDiffers { .. } => {
             "a wrong leader epoch passes every start"
@@ -264,8 +265,8 @@ fn about_order(finding: &Finding, place: &Place) -> Option<String> {
             return None;
         }
         Problem::OffsetGoesBack { .. } => format!(
-            "and comes to an index entry behind it empties this segment and deletes all later \
-             ones: offsets {} to {}",
+            "empties this segment and deletes all later ones, if an index entry is due behind \
+             this batch: offsets {} to {}",
             segment.base_offset,
             log_end.plus(-1)
         ),
@@ -475,9 +476,12 @@ mod tests {
         let back = Problem::OffsetGoesBack { previous: Offset(130) };
         assert_eq!(
             said(back.clone(), 100, KILLED),
-            "not shut down cleanly: a broker that starts and comes to an index entry behind it \
-             empties this segment and deletes all later ones: offsets 100 to 249"
+            "not shut down cleanly: a broker that starts empties this segment and deletes all \
+             later ones, if an index entry is due behind this batch: offsets 100 to 249"
         );
+        let unknown = "at a start after an unclean stop a broker empties this segment and deletes";
+        let live = said(back.clone(), 100, LIVE);
+        assert!(live.starts_with(unknown), "{live}");
         assert!(said(back.clone(), 200, CLEAN).starts_with("shut down cleanly: a broker does not"));
         assert_eq!(with_indexes(back, 100, KILLED, [false; 3]), "");
         let overflow = Problem::OffsetOverflow { segment: Offset(0) };

@@ -142,7 +142,7 @@ impl Problem {
             Self::OffsetGoesBack { .. } => "offset-goes-back",
             Self::OffsetBelowSegment { .. } => "offset-below-segment",
             Self::OffsetBeyondNextSegment { .. } => "offset-beyond-next-segment",
-            Self::OffsetOverflow { .. } => "offset-overflow",
+            Self::OffsetOverflow { .. } | Self::LogTooLarge { .. } => "offset-overflow",
             Self::OffsetGap { .. } => "offset-gap",
             Self::LeaderEpochGoesBack { .. } => "leader-epoch-goes-back",
             Self::LeaderEpochDiffers { .. } => "leader-epoch-differs",

@@ -18,6 +18,9 @@ use std::sync::Arc;
 /// Bytes of the header of magic 2.
 const MAGIC_2_HEADER_BYTES: u64 = 61;
 
+/// A broker keeps positions in 31 bits.
+const MAX_LOG_BYTES: u64 = 2_147_483_647;
+
 /// The last segment has no index before its first entry, which is due after 4 KiB; but each start
 /// of a broker counts them anew.
 const SMALL_LOG_BYTES: u64 = 64 << 10;
@@ -66,9 +69,14 @@ impl LogJoin {
         let read =
             |derived: &Derived| derived.file().map(|file| (context(file), Arc::clone(&file.bytes)));
         let (index, time_index) = (read(&file.index), read(&file.time_index));
+        let mut findings = FileFindings::new(Arc::clone(&file.context.file));
+        let bytes = file.bytes().len();
+        if base.is_some() && bytes > MAX_LOG_BYTES {
+            findings.add(Position(0)..Position(bytes), None, Problem::LogTooLarge { bytes });
+        }
         Self {
             file: Arc::clone(file),
-            findings: FileFindings::new(Arc::clone(&file.context.file)),
+            findings,
             account: Account::default(),
             batches: 0,
             records: 0,
@@ -255,4 +263,56 @@ fn absent(
     let mut findings = FileFindings::new(path.as_path().into());
     findings.add_finding(Finding::new(path.into(), Position(0)..Position(0), problem));
     Some(findings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::batches::LogContext;
+    use crate::limits::Limits;
+    use crate::log::runs::Bounds;
+    use crate::log::{Access, FileBytes};
+
+    fn options() -> VerifyOptions {
+        VerifyOptions {
+            depth: Depth::Headers,
+            access: Access::Read,
+            threads: 1,
+            limits: Limits::STANDARD,
+            max_duration: None,
+            rebuild_with_interval: None,
+        }
+    }
+
+    #[test]
+    fn a_log_that_no_broker_opens() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let codes = |file: &mut tempfile::NamedTempFile, bytes: u64, segment: Option<usize>| {
+            file.as_file_mut().set_len(bytes).unwrap();
+            let open = OpenLog {
+                partition: 0,
+                segment,
+                bytes: FileBytes::open(file.path(), Access::Read).unwrap(),
+                context: LogContext {
+                    file: file.path().into(),
+                    is_sealed: true,
+                    is_live: false,
+                    modified: None,
+                },
+                bounds: Bounds { segment_base: Some(Offset(0)), ..Bounds::default() },
+                index: Derived::Missing,
+                time_index: Derived::Missing,
+                identity: None,
+            };
+            let join = LogJoin::new(&Arc::new(open), &options());
+            let rows = join.findings.into_rows();
+            let row = |row: &Finding| (row.problem.code(), row.range.end.0);
+            rows.iter().map(row).collect::<Vec<_>>()
+        };
+        assert_eq!(codes(&mut file, 2_147_483_647, Some(0)), []);
+        let expected = [("offset-overflow", 2_147_483_648)];
+        assert_eq!(codes(&mut file, 2_147_483_648, Some(0)), expected);
+        // A file of batches that is no segment.
+        assert_eq!(codes(&mut file, 2_147_483_648, None), []);
+    }
 }

@@ -185,6 +185,11 @@ pub enum Problem {
         /// The offset in the name.
         segment: Offset,
     },
+    /// A `.log` that is larger than any broker makes or takes.
+    LogTooLarge {
+        /// Its bytes.
+        bytes: u64,
+    },
     /// Offsets that no batch has.
     OffsetGap {
         /// The offset behind the batch before.

@@ -121,6 +121,9 @@ impl Problem {
                     "it ends more than 2147483647 above {segment}, the offset in the file's name"
                 )
             }
+            Self::LogTooLarge { bytes } => {
+                format!("{bytes} bytes, more than the 2147483647 that a .log may have")
+            }
             Self::OffsetGap { expected, found, compacted } => {
                 let missing = match found.0.saturating_sub(expected.0) {
                     1 => format!("offset {expected} is in no batch"),
@@ -192,6 +195,18 @@ impl Problem {
                 format!("the last entry is {stored}, the segment's greatest timestamp {computed}")
             }
             Self::TxnIndexEntry { error } => error.to_string(),
+            Self::TxnIndexDiffers {
+                producer_id,
+                what: TxnIndexField::Order,
+                stored,
+                computed: Some(previous),
+            } => match stored == previous {
+                true => format!("producer {producer_id}: a second entry of last offset {stored}"),
+                false => format!(
+                    "producer {producer_id}: last offset {stored} is not above {previous}, that \
+                     of the entry before it"
+                ),
+            },
             Self::TxnIndexDiffers { producer_id, what, stored, computed } => {
                 let computed = computed.map_or_else(
                     || "the log has nothing of the kind".to_owned(),

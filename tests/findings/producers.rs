@@ -106,6 +106,16 @@ fn txn_index_entry(case: &Case) {
     // The last stable offset is lower than a replay gives.
     let (place, expected) = field(26, -1);
     case.trips(&place, &[], 1, &[expected]);
+    // An entry that is there twice.
+    let twice = Place::of(TRANSACTIONS);
+    let index = twice.files(".txnindex")[0].clone();
+    let last = twice.read(&index).len();
+    twice.change(&index, |bytes| bytes.extend_from_within(last - ENTRY..));
+    let run = twice.verify(&[]);
+    let rows = run.rows_of("finding");
+    let row = rows.iter().find(|row| row["code"] == case.code).unwrap();
+    assert_eq!(row["position"], last);
+    assert!(row["message"].as_str().unwrap().contains("a second entry of last offset"), "{row}");
     // A version that there is not.
     let place = Place::of(TRANSACTIONS);
     let index = place.files(".txnindex")[0].clone();

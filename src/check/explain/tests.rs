@@ -25,8 +25,9 @@ variants! {
     DecompressionChecksum RecordStructure RecordCount RecordOffsetDelta LastOffsetDelta MaxTimestamp
     TimestampUnit ReservedAttributes NonCanonicalVarint HeaderKeyUtf8 ControlRecord ControlRecords
     UnknownControlRecord ProducerFields WrapperMessage LegacyFormat OffsetGoesBack
-    OffsetBelowSegment OffsetBeyondNextSegment OffsetOverflow OffsetGap LeaderEpochGoesBack
-    LeaderEpochDiffers SequenceGap SequenceRepeats IndexMissing TxnIndexMissing IndexLength
+    OffsetBelowSegment OffsetBeyondNextSegment OffsetOverflow LogTooLarge OffsetGap
+    LeaderEpochGoesBack LeaderEpochDiffers SequenceGap SequenceRepeats IndexMissing TxnIndexMissing
+    IndexLength
     IndexZeroTail IndexOrder IndexUnsafe IndexPosition IndexStale IndexCoarse IndexSparse
     TimeIndexLast TxnIndexEntry TxnIndexDiffers SnapshotDamaged SnapshotDiffers OpenTransaction
     LeaderEpochOrder LeaderEpochBeyondEnd CheckpointOutside Contradicts Text LogMissing SegmentEmpty
@@ -103,6 +104,7 @@ fn samples() -> Vec<Problem> {
         Problem::BatchLength { stored: 1, fits: None },
         Problem::DecompressionTrailing { codec: Codec::Zstd, bytes: 1 },
         Problem::ControlRecords { count: 2 },
+        Problem::LogTooLarge { bytes: 1 << 31 },
         Problem::UnknownControlRecord { record_type: 99 },
         Problem::TimeIndexLast { stored: None, computed: 1 },
         Problem::TxnIndexEntry { error },

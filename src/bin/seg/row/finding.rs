@@ -131,6 +131,7 @@ fn order_evidence(sink: &mut impl Sink, problem: &Problem) -> bool {
         Problem::OffsetBelowSegment { segment } | Problem::OffsetOverflow { segment } => {
             sink.int(SEGMENT_BASE_OFFSET, segment.0);
         }
+        Problem::LogTooLarge { .. } => {}
         Problem::OffsetBeyondNextSegment { next } => sink.int(NEXT_SEGMENT_BASE_OFFSET, next.0),
         Problem::OffsetGap { expected, found, .. } => {
             sink.int(EXPECTED_OFFSET, expected.0);
