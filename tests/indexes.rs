@@ -323,7 +323,14 @@ impl Flipped<'_> {
             let mut bytes = self.index.clone();
             bytes[bit / 8] ^= 0x80 >> (bit % 8);
             let found = self.judge(&bytes);
-            let rises = !found.iter().any(|f| matches!(f.problem, Problem::IndexOrder { .. }));
+            // In an index that was not trimmed, what is behind the last entry that agrees may be
+            // what a truncation left there: a broker that starts writes such an index anew.
+            let may_be_left = |finding: &Finding| {
+                matches!(finding.problem, Problem::IndexZeroTail { sealed: false, .. })
+            };
+            let may_be_left = found.iter().any(may_be_left);
+            let falls = found.iter().any(|f| matches!(f.problem, Problem::IndexOrder { .. }));
+            let rises = !falls && !may_be_left;
             for finding in found.iter().filter(|_| rises) {
                 expect_lost(finding, &bytes, self.segment.base, self.headers);
             }
@@ -332,7 +339,7 @@ impl Flipped<'_> {
                 continue;
             }
             let place = format!("byte {}, bit {}: {found:?}", bit / 8, bit % 8);
-            assert!(self.answers(&bytes) == before, "{place}");
+            assert!(may_be_left || self.answers(&bytes) == before, "{place}");
             told[if found == sound { 2 } else { 1 }] += 1;
             if found == sound {
                 // The file has that note already, or another offset of the same batch is named, as
