@@ -1,10 +1,10 @@
 //! A second look at what changed under the first one.
 //!
 //! ```text
-//!   look      1    2    3    4
-//!   damage    x    x    x            found by three in a row: it is there
-//!   behind    x                      the index was ahead of its log
-//!   cut            x    x    x       came with the change that the first look saw
+//!   look      1    2    3    4    5
+//!   damage    x    x    x    x            found by four in a row: it is there
+//!   behind    x                           the index was ahead of its log
+//!   cut            x    x    x    x       came with the change that the first look saw
 //! ```
 //!
 //! A broker appends, rolls, compacts and deletes while its files are read: an index may be ahead of
@@ -26,11 +26,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How many looks in a row have to find the same.
-const AGREEING: usize = 3;
+const AGREEING: usize = 4;
 /// How often a partition is looked at that somebody is changing.
-const LOOKS: usize = 4;
-/// How long to let it come to rest in between.
+const LOOKS: usize = 7;
+/// How long to let it come to rest in between; twice as long each time, because what changes a
+/// directory again and again, as a cleaner, has a rhythm of its own.
 const PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_millis(800);
 const LOCK: &str = ".lock";
 
 /// Keeps of a report what further looks find as well, and adds what they agree on.
@@ -45,12 +47,16 @@ pub(super) fn settle(
     }
     let mut sightings = Sightings::default();
     sightings.add(&report.findings);
+    let mut pause = PAUSE;
     for _ in 1..LOOKS {
         if sightings.are_agreed() {
             break;
         }
         match Again::of(scope) {
-            Ok(now) if now.is_changing(scope, &report) => std::thread::sleep(PAUSE),
+            Ok(now) if now.is_changing(scope, &report) => {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
             // A topic that was deleted meanwhile.
             Err(ErrorKind::NotFound) => {
                 let problem = Problem::Vanished { settled: true };

@@ -117,11 +117,13 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
     let watch = Watch(Bar::new(&args.common, bytes));
     let wanted = scope.partitions.iter();
     let wanted = wanted.map(|partition| (partition.dir.path().to_owned(), partition.only.clone()));
+    let live = scope.partitions.iter().filter(|partition| partition.is_live());
     let mut work = Work {
         args,
         out,
         guards: &guards,
         wanted: wanted.collect(),
+        live: live.map(|partition| partition.dir.path().to_owned()).collect(),
         logs: Vec::new(),
         tally: Tally::default(),
         said_last: String::new(),
@@ -240,6 +242,8 @@ struct Work<'a> {
     guards: &'a Guards,
     /// The files that are asked for of a partition; `None` for all.
     wanted: HashMap<PathBuf, Option<BTreeSet<PathBuf>>>,
+    /// Partitions that a broker is changing: what is wrong there is known after a second look.
+    live: BTreeSet<PathBuf>,
     /// The logs of the partition that is being read.
     logs: Vec<(Arc<Path>, FileIdentity)>,
     tally: Tally,
@@ -277,7 +281,8 @@ impl Listener for Work<'_> {
         for finding in &report.findings {
             self.tally.counts.add(finding);
             // What could not be looked at was not rebuilt either.
-            if finding.problem.is_unread() {
+            let is_refused = self.live.contains(&report.path) && is_damage(finding);
+            if finding.problem.is_unread() || is_refused {
                 let told = findings::answer(finding, self.args.format == Format::Json, self.out);
                 self.failed = self.failed.take().or(told.err());
             }
@@ -305,12 +310,10 @@ impl Work<'_> {
     /// A segment with damage in it: its findings, and nothing is done.
     fn refuse(&mut self, log: &Path, found: &[Finding], files: usize) {
         self.tally.refused += files as u64;
-        let is_error = |finding: &&Finding| {
-            *finding.file == *log
-                && finding.severity() == Severity::Error
-                && !finding.problem.is_unread()
-        };
-        for finding in found.iter().filter(is_error) {
+        if log.parent().is_some_and(|directory| self.live.contains(directory)) {
+            return;
+        }
+        for finding in found.iter().filter(|finding| is_damage(finding)) {
             let told = findings::answer(finding, self.args.format == Format::Json, self.out);
             self.failed = self.failed.take().or(told.err());
         }
@@ -387,6 +390,12 @@ impl Work<'_> {
             Ok(())
         }
     }
+}
+
+/// True for what keeps a log from being built upon.
+fn is_damage(finding: &Finding) -> bool {
+    let is_log = finding.file.extension().is_some_and(|extension| extension == "log");
+    is_log && finding.severity() == Severity::Error && !finding.problem.is_unread()
 }
 
 /// What became of a file.
