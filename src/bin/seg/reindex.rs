@@ -124,6 +124,7 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
         guards: &guards,
         wanted: wanted.collect(),
         live: live.map(|partition| partition.dir.path().to_owned()).collect(),
+        held: Vec::new(),
         logs: Vec::new(),
         tally: Tally::default(),
         said_last: String::new(),
@@ -244,6 +245,8 @@ struct Work<'a> {
     wanted: HashMap<PathBuf, Option<BTreeSet<PathBuf>>>,
     /// Partitions that a broker is changing: what is wrong there is known after a second look.
     live: BTreeSet<PathBuf>,
+    /// The indexes of the partition that is being read, where a broker is changing it.
+    held: Vec<Compared>,
     /// The logs of the partition that is being read.
     logs: Vec<(Arc<Path>, FileIdentity)>,
     tally: Tally,
@@ -264,6 +267,10 @@ impl Listener for Work<'_> {
             return;
         }
         self.leave_unreadable(&mut files, &report.findings);
+        if self.is_live(&report.log) {
+            self.held.append(&mut files);
+            return;
+        }
         self.act(&files, &logs);
     }
 
@@ -272,6 +279,17 @@ impl Listener for Work<'_> {
         let logs = std::mem::take(&mut self.logs);
         let mut files = rebuild::of_partition(&report);
         files.retain(|compared| self.is_wanted(compared, None));
+        let held = std::mem::take(&mut self.held);
+        if self.live.contains(&report.path) {
+            // What a broker is changing is wrong where a second look says so as well.
+            files.extend(held);
+            let is_said = |file: &Compared| {
+                let is_about =
+                    |f: &Finding| *f.file == *file.file.path && f.severity() > Severity::Note;
+                report.findings.iter().any(is_about)
+            };
+            files.retain(|file| !file.is_pending() || is_said(file));
+        }
         if report.is_sound {
             self.leave_unreadable(&mut files, &report.findings);
             self.act(&files, &logs);
@@ -307,10 +325,14 @@ impl Work<'_> {
         }
     }
 
+    fn is_live(&self, log: &Path) -> bool {
+        log.parent().is_some_and(|directory| self.live.contains(directory))
+    }
+
     /// A segment with damage in it: its findings, and nothing is done.
     fn refuse(&mut self, log: &Path, found: &[Finding], files: usize) {
         self.tally.refused += files as u64;
-        if log.parent().is_some_and(|directory| self.live.contains(directory)) {
+        if self.is_live(log) {
             return;
         }
         for finding in found.iter().filter(|finding| is_damage(finding)) {
