@@ -5,7 +5,7 @@ use super::derived::{Derived, DerivedFile};
 use super::indexes::{IndexContext, LogRead, OffsetIndexCheck, TimeIndexCheck};
 use super::problem::IndexKind;
 use super::report::{Rebuilt, SegmentReport};
-use super::run::{Depth, Fact, OpenLog};
+use super::run::{Depth, OpenLog};
 use super::scope::VerifyOptions;
 use super::{FileFindings, Finding, Problem};
 use crate::format::batch::PREFIX_BYTES;
@@ -13,6 +13,7 @@ use crate::format::replay::{BatchFacts, IndexBuilder, RebuiltIndexes};
 use crate::format::{Offset, Position};
 use crate::log::feed::LogFile;
 use crate::log::names::{FileKind, FileName};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes of the header of magic 2.
@@ -71,7 +72,8 @@ impl LogJoin {
         let (index, time_index) = (read(&file.index), read(&file.time_index));
         let mut findings = FileFindings::new(Arc::clone(&file.context.file));
         let bytes = file.bytes().len();
-        if base.is_some() && bytes > MAX_LOG_BYTES {
+        let is_too_large = base.is_some() && bytes > MAX_LOG_BYTES;
+        if is_too_large {
             findings.add(Position(0)..Position(bytes), None, Problem::LogTooLarge { bytes });
         }
         Self {
@@ -81,7 +83,8 @@ impl LogJoin {
             batches: 0,
             records: 0,
             tail: None,
-            is_damaged: false,
+            // Positions behind the greatest cannot be indexed.
+            is_damaged: is_too_large,
             index: index.map(|(context, bytes)| OffsetIndexCheck::new(context, bytes)),
             time_index: time_index.map(|(context, bytes)| TimeIndexCheck::new(context, bytes)),
             is_entry_due: false,
@@ -119,12 +122,11 @@ impl LogJoin {
     }
 
     /// The next bytes that no batch proves, or that were not read.
-    pub(super) fn other(&mut self, fact: &Fact) {
-        let Fact::Damage { range, class, .. } = fact else { return };
-        self.is_damaged |= *class == Class::Damaged || self.file.context.is_sealed;
-        self.tail = (*class == Class::Tail).then_some(range.start);
-        self.account.other(range.clone(), *class);
-        if *class != Class::Tail {
+    pub(super) fn other(&mut self, range: &Range<Position>, class: Class) {
+        self.is_damaged |= class == Class::Damaged || self.file.context.is_sealed;
+        self.tail = (class == Class::Tail).then_some(range.start);
+        self.account.other(range.clone(), class);
+        if class != Class::Tail {
             if let Some(index) = &mut self.index {
                 index.damaged(range.clone());
             }
@@ -155,9 +157,8 @@ impl LogJoin {
         if from >= to || self.file.bytes().is_stream() {
             return false;
         }
-        let (range, class, offsets) = (from..to, Class::Unread, None);
-        self.findings.add(range.clone(), offsets, problem);
-        self.other(&Fact::Damage { range, class, offsets, is_empty: false });
+        self.findings.add(from..to, None, problem);
+        self.other(&(from..to), Class::Unread);
         true
     }
 
@@ -305,6 +306,7 @@ mod tests {
                 identity: None,
             };
             let join = LogJoin::new(&Arc::new(open), &options());
+            assert_eq!(join.is_damaged, !join.findings.is_empty());
             let rows = join.findings.into_rows();
             let row = |row: &Finding| (row.problem.code(), row.range.end.0);
             rows.iter().map(row).collect::<Vec<_>>()

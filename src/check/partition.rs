@@ -100,8 +100,8 @@ impl<'s> Join<'s> {
                         self.replay.damaged();
                     }
                 }
-                Fact::Damage { offsets, is_empty, .. } => {
-                    log.other(fact);
+                Fact::Damage { range, class, offsets, is_empty } => {
+                    log.other(range, *class);
                     order.damaged(*offsets);
                     if is_segment && !is_empty {
                         self.replay.damaged();

@@ -12,7 +12,7 @@ use crate::signals::{self, Interrupted};
 use crate::values::{count, plural, size, terminal_text};
 use clap::ValueEnum;
 use segkit::check::report::{Counts, PartitionReport, SegmentReport, Totals};
-use segkit::check::{Depth, Finding, Listener, Problem, Scope, Severity, VerifyOptions, verify};
+use segkit::check::{Depth, Finding, Listener, Scope, Severity, VerifyOptions, verify};
 use segkit::error::Error;
 use segkit::log::disk::RealDisk;
 use segkit::log::file_facts::FileIdentity;
@@ -266,7 +266,6 @@ impl Listener for Work<'_> {
             self.refuse(&report.log, &report.findings, files.len());
             return;
         }
-        self.leave_unreadable(&mut files, &report.findings);
         if self.is_live(&report.log) {
             self.held.append(&mut files);
             return;
@@ -291,7 +290,6 @@ impl Listener for Work<'_> {
             files.retain(|file| !file.is_pending() || is_said(file));
         }
         if report.is_sound {
-            self.leave_unreadable(&mut files, &report.findings);
             self.act(&files, &logs);
         } else {
             self.tally.refused += files.len() as u64;
@@ -339,20 +337,6 @@ impl Work<'_> {
             let told = findings::answer(finding, self.args.format == Format::Json, self.out);
             self.failed = self.failed.take().or(told.err());
         }
-    }
-
-    /// What is there and cannot be read is not taken for missing: that is said, and it stays.
-    fn leave_unreadable(&mut self, files: &mut Vec<Compared>, found: &[Finding]) {
-        let is_unreadable = |finding: &&Finding| {
-            matches!(finding.problem, Problem::NotReadable { .. })
-                && files.iter().any(|compared| compared.file.path == finding.file)
-        };
-        let unreadable: Vec<&Finding> = found.iter().filter(is_unreadable).collect();
-        for finding in &unreadable {
-            let told = findings::answer(finding, self.args.format == Format::Json, self.out);
-            self.failed = self.failed.take().or(told.err());
-        }
-        files.retain(|compared| unreadable.iter().all(|found| found.file != compared.file.path));
     }
 
     fn act(&mut self, files: &[Compared], logs: &[(Arc<Path>, FileIdentity)]) {

@@ -170,19 +170,7 @@ impl Producers {
     pub fn starting_from(start: Offset, entries: impl Iterator<Item = ProducerEntry>) -> Self {
         let mut producers = Self::new(start);
         for entry in entries {
-            let known = Producer {
-                entry,
-                updated_at: None,
-                last_end: None,
-                first_end_since_data: None,
-                data_timestamp: None,
-                sure_since: None,
-                first_records: None,
-                first_since_gap: None,
-                damages: 0,
-                gaps: 0,
-                damages_before_data: 0,
-            };
+            let known = Producer::of(entry, 0, 0);
             if producers.by_id.insert(entry.producer_id, known).is_some() {
                 continue;
             }
@@ -386,6 +374,10 @@ impl Producer {
             coordinator_epoch: -1,
             current_txn_first_offset: None,
         };
+        Self::of(entry, damages, gaps)
+    }
+
+    fn of(entry: ProducerEntry, damages: u32, gaps: u32) -> Self {
         Self {
             entry,
             updated_at: None,
