@@ -7,7 +7,8 @@ use segkit::log::disk::RealDisk;
 use segkit::log::file_facts::FileIdentity;
 use segkit::log::lock::Guard;
 use segkit::log::new_file::is_temporary;
-use segkit::repair::{Action, Outcome, Plan, apply};
+use segkit::repair::change::{Change, WriteFile};
+use segkit::repair::{Outcome, apply};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -40,15 +41,21 @@ fn after(name: &str) -> Vec<u8> {
     name.bytes().cycle().take(200_000).collect()
 }
 
-fn plan(root: &Path) -> Plan {
+fn plan(root: &Path) -> Vec<Change> {
     let log = partition(root).join(LOG);
     let action = |name: &str| {
         let path = partition(root).join(name);
         let before = FileIdentity::of(&path).unwrap();
         let made_from = vec![(log.clone(), FileIdentity::of(&log).unwrap().unwrap())];
-        Action::RebuildDerived { path, after: after(name), before, like: log.clone(), made_from }
+        Change::WriteFile(WriteFile {
+            path,
+            after: after(name),
+            before,
+            like: log.clone(),
+            made_from,
+        })
     };
-    Plan { actions: vec![action(INDEX), action(TIME_INDEX)] }
+    vec![action(INDEX), action(TIME_INDEX)]
 }
 
 fn scene() -> tempfile::TempDir {

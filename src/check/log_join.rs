@@ -7,6 +7,7 @@ use super::problem::IndexKind;
 use super::report::{Rebuilt, SegmentReport};
 use super::run::{Depth, OpenLog};
 use super::scope::VerifyOptions;
+use super::stretches::{DamageStretch, Stretches};
 use super::{FileFindings, Finding, Problem};
 use crate::format::batch::PREFIX_BYTES;
 use crate::format::replay::{BatchFacts, IndexBuilder, RebuiltIndexes};
@@ -43,6 +44,7 @@ pub(super) struct LogJoin {
     is_entry_due: bool,
     has_timestamp: bool,
     builder: Option<IndexBuilder>,
+    stretches: Option<Stretches>,
 }
 
 /// What the join of a `.log` came to.
@@ -89,6 +91,7 @@ impl LogJoin {
             time_index: time_index.map(|(context, bytes)| TimeIndexCheck::new(context, bytes)),
             is_entry_due: false,
             has_timestamp: false,
+            stretches: options.collects_stretches.then(Stretches::default),
             builder: base
                 .zip(options.rebuild_with_interval)
                 .map(|(base, interval)| IndexBuilder::new(base, interval)),
@@ -117,8 +120,26 @@ impl LogJoin {
         if let Some(builder) = &mut self.builder {
             builder.take(batch);
         }
+        if let Some(stretches) = &mut self.stretches {
+            stretches.batch(batch);
+        }
         self.is_entry_due |= batch.position.0 > SMALL_LOG_BYTES;
         self.has_timestamp |= batch.max_timestamp >= 0;
+    }
+
+    /// The next bytes that no batch proves, and what was found in them.
+    pub(super) fn damage(
+        &mut self,
+        range: &Range<Position>,
+        class: Class,
+        offsets: Option<(Offset, Offset)>,
+        problem: &Problem,
+    ) {
+        if let Some(stretches) = &mut self.stretches {
+            let (range, problem) = (range.clone(), problem.clone());
+            stretches.damage(DamageStretch { range, class, offsets, problem });
+        }
+        self.other(range, class);
     }
 
     /// The next bytes that no batch proves, or that were not read.
@@ -157,8 +178,8 @@ impl LogJoin {
         if from >= to || self.file.bytes().is_stream() {
             return false;
         }
-        self.findings.add(from..to, None, problem);
-        self.other(&(from..to), Class::Unread);
+        self.findings.add(from..to, None, problem.clone());
+        self.damage(&(from..to), Class::Unread, None, &problem);
         true
     }
 
@@ -217,6 +238,7 @@ impl LogJoin {
             is_sealed,
             rebuilt: self.builder.map(|builder| rebuilt(&file, base, builder)).unwrap_or_default(),
             identity: file.identity,
+            stretches: self.stretches.map(Stretches::into_inner).unwrap_or_default(),
             findings: Vec::new(),
         };
         let (batches, records, report) = (self.batches, self.records, Some(report));
@@ -282,6 +304,7 @@ mod tests {
             limits: Limits::STANDARD,
             max_duration: None,
             rebuild_with_interval: None,
+            collects_stretches: false,
         }
     }
 

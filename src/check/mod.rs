@@ -26,6 +26,7 @@ mod run;
 pub mod scope;
 mod second_look;
 mod sentence;
+pub mod stretches;
 mod verify;
 
 pub use catalogue::{CODES, Severity};

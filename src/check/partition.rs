@@ -100,8 +100,8 @@ impl<'s> Join<'s> {
                         self.replay.damaged();
                     }
                 }
-                Fact::Damage { range, class, offsets, is_empty } => {
-                    log.other(range, *class);
+                Fact::Damage { range, class, offsets, problem, is_empty } => {
+                    log.damage(range, *class, *offsets, problem);
                     order.damaged(*offsets);
                     if is_segment && !is_empty {
                         self.replay.damaged();

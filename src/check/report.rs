@@ -2,6 +2,7 @@
 
 use super::coverage::Coverage;
 pub use super::derived::DerivedFile;
+use super::stretches::Stretch;
 use super::{Finding, Severity};
 use crate::format::Offset;
 use crate::log::FileKind;
@@ -56,6 +57,8 @@ pub struct SegmentReport {
     pub rebuilt: Vec<Rebuilt>,
     /// Which file its `.log` was, before it was read, where that was asked for.
     pub identity: Option<FileIdentity>,
+    /// What stands in its `.log`, where that was asked for.
+    pub stretches: Vec<Stretch>,
     /// What is wrong with the `.log` and both indexes.
     pub findings: Vec<Finding>,
 }

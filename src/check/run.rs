@@ -1,12 +1,12 @@
 //! One run of a `.log`, judged by itself: findings about single batches, and the facts that its
 //! neighbours need. Runs are judged at the same time and know nothing of each other.
 
-use super::FileFindings;
 use super::batches::{LogContext, judge_header};
 use super::coverage::Class;
 use super::damage::damage_finding;
 use super::derived::Derived;
 use super::records::judge_records;
+use super::{FileFindings, Problem};
 use crate::error::Error;
 use crate::format::replay::BatchFacts;
 use crate::format::{Batch, Batches, Offset, Position, Scratch};
@@ -85,6 +85,8 @@ pub(super) enum Fact {
         range: Range<Position>,
         class: Class,
         offsets: Option<(Offset, Offset)>,
+        /// What was found.
+        problem: Problem,
         /// Zeros up to the end of the last file: they held nothing.
         is_empty: bool,
     },
@@ -194,8 +196,9 @@ impl Judge<'_> {
             _ => Class::Damaged,
         };
         let (range, offsets) = (damage.range.clone(), finding.offsets);
+        let problem = finding.problem.clone();
         self.findings.add_finding(finding);
         let is_empty = damage.kind == DamageKind::Zeros && !self.context.is_sealed;
-        self.facts.push(Fact::Damage { range, class, offsets, is_empty });
+        self.facts.push(Fact::Damage { range, class, offsets, problem, is_empty });
     }
 }

@@ -3,11 +3,12 @@
 use super::run::Depth;
 use crate::format::Offset;
 use crate::limits::Limits;
+use crate::log::image::LogImage;
 use crate::log::names::{OffsetCheckpoint, PartitionDirSuffix};
 use crate::log::{
     Access, FileBytes, FileKind, FileName, LogDirContext, PartitionDir, SegmentFiles,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -41,6 +42,8 @@ pub struct PartitionScope {
     pub only: Option<BTreeSet<PathBuf>>,
     /// Bytes that are a `.log` and in no directory, as those of a pipe.
     pub stream: Mutex<Option<FileBytes>>,
+    /// Logs that are looked at as they are going to be, by their paths.
+    pub images: BTreeMap<PathBuf, LogImage>,
 }
 
 /// How to judge.
@@ -58,13 +61,15 @@ pub struct VerifyOptions {
     pub max_duration: Option<Duration>,
     /// Whether to build what the indexes of every segment should be, and with which interval.
     pub rebuild_with_interval: Option<u64>,
+    /// Whether to tell what stands in every `.log`, for who plans a repair.
+    pub collects_stretches: bool,
 }
 
 impl PartitionScope {
     /// A whole partition.
     #[must_use]
     pub fn new(dir: PartitionDir, log_dir: Option<Arc<LogDirContext>>) -> Self {
-        Self { dir, log_dir, only: None, stream: Mutex::new(None) }
+        Self { dir, log_dir, only: None, stream: Mutex::new(None), images: BTreeMap::new() }
     }
 
     /// True when a broker is known to be at work on it.

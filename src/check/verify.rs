@@ -242,7 +242,10 @@ impl<'a> Look<'a> {
         let time_index = read_if(files.and_then(|files| files.time_index.as_ref()));
         let bytes = match stream {
             Some(stream) => stream,
-            None => FileBytes::open(&log.entry.path, self.access(is_live))?,
+            None => match partition.images.get(&log.entry.path) {
+                Some(image) => FileBytes::composed(&log.entry.path, image)?,
+                None => FileBytes::open(&log.entry.path, self.access(is_live))?,
+            },
         };
         let modified = log.entry.modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let context = LogContext {

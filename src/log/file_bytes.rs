@@ -8,16 +8,18 @@
 //! The length is taken once, when the file is opened. Whoever asks never sees a byte behind it,
 //! and sees fewer where the file has shrunk since.
 
+use super::image::{ImagePart, LogImage};
 use super::lock::is_held_here;
 use super::stream::Stream;
 use crate::error::{Error, Result};
 use memmap2::{Advice, Mmap};
 use rustix::fs::{Mode, OFlags};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Files below this size are read rather than mapped: a map costs more than the copy.
 pub const MAP_FROM_BYTES: u64 = 64 << 10;
@@ -54,12 +56,23 @@ enum Source {
     Owned(Vec<u8>),
     Windows(File),
     Stream(Mutex<Stream>),
+    /// Parts of files, one behind the other.
+    Composed(Vec<OpenPart>),
     /// A device that fails in a range, and a file that has become shorter.
     #[cfg(test)]
     Failing {
         bytes: Vec<u8>,
         bad: std::ops::Range<u64>,
     },
+}
+
+/// A part of an image, its file open.
+#[derive(Debug)]
+struct OpenPart {
+    /// Where it begins in the image.
+    start: u64,
+    part: ImagePart,
+    file: Arc<File>,
 }
 
 impl FileBytes {
@@ -105,6 +118,27 @@ impl FileBytes {
     pub fn stream(path: &Path, reader: Box<dyn Read + Send>) -> Self {
         let source = Source::Stream(Mutex::new(Stream::new(reader)));
         Self { path: path.to_owned(), length: u64::MAX, source }
+    }
+
+    /// The bytes of an image, read from the files that it is made from; `path` is what they are
+    /// called.
+    ///
+    /// # Errors
+    /// When one of the files cannot be opened.
+    pub fn composed(path: &Path, image: &LogImage) -> Result<Self> {
+        let mut files: HashMap<&Path, Arc<File>> = HashMap::new();
+        let mut parts = Vec::new();
+        let mut length = 0;
+        for part in &image.parts {
+            let file = match files.get(part.file.as_path()) {
+                Some(file) => Arc::clone(file),
+                None => Arc::new(open_regular(&part.file)?),
+            };
+            files.insert(&part.file, Arc::clone(&file));
+            parts.push(OpenPart { start: length, part: part.clone(), file });
+            length += part.len();
+        }
+        Ok(Self { path: path.to_owned(), length, source: Source::Composed(parts) })
     }
 
     /// True for bytes that come in only once.
@@ -175,6 +209,7 @@ impl FileBytes {
                 read.map_err(|error| Error::new("reading", &self.path, error))?;
                 Ok(buffer)
             }
+            Source::Composed(parts) => read_parts(parts, position, length, buffer),
             Source::Mapped(map) => Ok(slice(map, position, length)),
             Source::Owned(bytes) => Ok(slice(bytes, position, length)),
             #[cfg(test)]
@@ -250,6 +285,44 @@ fn read_window<'b>(
         }
     }
     Ok(window.get(..filled).unwrap_or_default())
+}
+
+/// `length` is never more than the image has, so the buffer grows no further.
+fn read_parts<'b>(
+    parts: &[OpenPart],
+    position: u64,
+    length: usize,
+    buffer: &'b mut Vec<u8>,
+) -> Result<&'b [u8]> {
+    if buffer.len() < length {
+        buffer.resize(length, 0);
+    }
+    let (mut filled, mut window) = (0, Vec::new());
+    let first = parts.partition_point(|open| open.start + open.part.len() <= position);
+    for open in parts.get(first..).unwrap_or_default() {
+        let at = open.part.range.start + position.saturating_sub(open.start);
+        let there = usize::try_from(open.part.range.end.saturating_sub(at)).unwrap_or(usize::MAX);
+        let wanted = there.min(length - filled);
+        if wanted == 0 {
+            break;
+        }
+        let read = read_window(&open.file, &open.part.file, at, wanted, &mut window);
+        let read = match read {
+            // What was read is kept; asking for the rest brings the error again.
+            Err(_) if filled > 0 => break,
+            read => read?.len(),
+        };
+        if let (Some(to), Some(from)) = (buffer.get_mut(filled..filled + read), window.get(..read))
+        {
+            to.copy_from_slice(from);
+            open.part.patch(at, to);
+        }
+        filled += read;
+        if read < wanted {
+            break;
+        }
+    }
+    Ok(buffer.get(..filled).unwrap_or_default())
 }
 
 /// The most bytes that are read of a file that has to be small.

@@ -22,6 +22,7 @@ mod entry;
 pub mod feed;
 pub mod file_bytes;
 pub mod file_facts;
+pub mod image;
 pub mod lease;
 pub mod lock;
 pub mod log_dir;

@@ -4,7 +4,7 @@
 //! this process write there, and is there room for all of it. Only then the first byte is written.
 //! What stops one file does not stop the next.
 
-use super::{Action, Plan};
+use super::change::{Change, WriteFile};
 use crate::error::{Error, Result};
 use crate::log::disk::Disk;
 use crate::log::file_bytes::open_regular;
@@ -42,14 +42,14 @@ pub enum Outcome {
 
 /// Applies the actions one after the other. `guard` is the proof that nobody else does.
 #[must_use]
-pub fn apply(plan: &Plan, guard: &Guard, disk: &dyn Disk) -> Vec<Applied> {
+pub fn apply(changes: &[Change], guard: &Guard, disk: &dyn Disk) -> Vec<Applied> {
     let mut directories = BTreeMap::new();
     let look = |action| look(action, guard, &mut directories);
-    let looked: Vec<Result<Looked>> = plan.actions.iter().map(look).collect();
-    let rooms = rooms(plan, &looked);
+    let looked: Vec<Result<Looked>> = changes.iter().map(look).collect();
+    let rooms = rooms(changes, &looked);
     let mut cleaned = BTreeSet::new();
     let mut applied = Vec::new();
-    for (action, looked) in plan.actions.iter().zip(looked) {
+    for (action, looked) in changes.iter().zip(looked) {
         let path = action.path();
         let mut unknown_writers = None;
         let outcome = match looked {
@@ -82,11 +82,13 @@ enum Looked {
 type Directories<'a> = BTreeMap<&'a Path, Space>;
 
 fn look<'a>(
-    action: &'a Action,
+    action: &'a Change,
     guard: &Guard,
     directories: &mut Directories<'a>,
 ) -> Result<Looked> {
-    let Action::RebuildDerived { path, after, before, .. } = action;
+    let Change::WriteFile(WriteFile { path, after, before, .. }) = action else {
+        return Err(Error::other("changing", action.path(), "not yet"));
+    };
     check_unchanged(action)?;
     if before.is_some_and(|before| before.size == after.len() as u64) {
         let file = open_regular(path)?;
@@ -113,8 +115,10 @@ fn directory_of(path: &Path) -> &Path {
 }
 
 /// Every file that the plan rests on is still what it was.
-fn check_unchanged(action: &Action) -> Result<()> {
-    let Action::RebuildDerived { path, before, made_from, .. } = action;
+fn check_unchanged(action: &Change) -> Result<()> {
+    let Change::WriteFile(WriteFile { path, before, made_from, .. }) = action else {
+        return Ok(());
+    };
     let changed =
         |path: &Path| Err(Error::other("replacing", path, "it changed since it was looked at"));
     if FileIdentity::of(path)? != *before {
@@ -150,11 +154,11 @@ impl Room {
 
 /// By device. What the replaced files give back is not counted on: they may be sparse, or have
 /// another name as well.
-fn rooms(plan: &Plan, looked: &[Result<Looked>]) -> BTreeMap<u64, Room> {
+fn rooms(changes: &[Change], looked: &[Result<Looked>]) -> BTreeMap<u64, Room> {
     let mut rooms = BTreeMap::new();
-    for (action, looked) in plan.actions.iter().zip(looked) {
+    for (action, looked) in changes.iter().zip(looked) {
         let Ok(Looked::Different(space)) = looked else { continue };
-        let Action::RebuildDerived { after, .. } = action;
+        let Change::WriteFile(WriteFile { after, .. }) = action else { continue };
         let room = rooms.entry(space.device).or_insert(Room { space: *space, needed: 0 });
         let blocks = (after.len() as u64).div_ceil(space.block);
         room.needed = room.needed.saturating_add(blocks.saturating_mul(space.block));
@@ -163,8 +167,8 @@ fn rooms(plan: &Plan, looked: &[Result<Looked>]) -> BTreeMap<u64, Room> {
 }
 
 /// Refuses when anyone writes the file or its log; no flag overrides that.
-fn ask_writers(action: &Action, unknown: &mut Option<String>) -> Result<()> {
-    let Action::RebuildDerived { path, before, like, .. } = action;
+fn ask_writers(action: &Change, unknown: &mut Option<String>) -> Result<()> {
+    let Change::WriteFile(WriteFile { path, before, like, .. }) = action else { return Ok(()) };
     for path in before.map(|_| path).into_iter().chain([like]) {
         match writers(path)? {
             Writers::Nobody => {}
@@ -179,8 +183,10 @@ fn ask_writers(action: &Action, unknown: &mut Option<String>) -> Result<()> {
     Ok(())
 }
 
-fn write(action: &Action, disk: &dyn Disk) -> Result<()> {
-    let Action::RebuildDerived { path, after, before, like, .. } = action;
+fn write(action: &Change, disk: &dyn Disk) -> Result<()> {
+    let Change::WriteFile(WriteFile { path, after, before, like, .. }) = action else {
+        return Ok(());
+    };
     let model = if before.is_some() { path } else { like };
     let attributes = Attributes::of_open(&open_regular(model)?)
         .map_err(|error| Error::new("looking at", model, error))?;
@@ -195,14 +201,16 @@ mod tests {
 
     #[test]
     fn room_is_counted_in_blocks_and_for_all_files_together() {
-        let action = |length: usize| Action::RebuildDerived {
-            path: PathBuf::from("index"),
-            after: vec![0; length],
-            before: None,
-            like: PathBuf::new(),
-            made_from: Vec::new(),
+        let action = |length: usize| {
+            Change::WriteFile(WriteFile {
+                path: PathBuf::from("index"),
+                after: vec![0; length],
+                before: None,
+                like: PathBuf::new(),
+                made_from: Vec::new(),
+            })
         };
-        let plan = Plan { actions: [1, 4096, 4097, 9999].map(action).into() };
+        let plan = [1, 4096, 4097, 9999].map(action);
         let room = |free, is_out_of_files| {
             let space = Space { device: 7, free, block: 4096, is_out_of_files };
             // What is equal already needs none.

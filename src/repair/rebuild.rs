@@ -1,7 +1,7 @@
 //! Which derived files are to be written, and what is wrong with those that are there. Pure: the
 //! bytes come with the report of a look.
 
-use super::{Action, Plan};
+use super::change::{Change, WriteFile};
 use crate::check::problem::IndexKind;
 use crate::check::report::{PartitionReport, Rebuilt, SegmentReport};
 use crate::check::{Finding, Problem, Severity};
@@ -137,22 +137,22 @@ impl Compared {
     }
 }
 
-/// The plan that writes what is pending; `logs` are the logs that it was built from, as they were
+/// The changes that write what is pending; `logs` are the logs that it was built from, as they were
 /// before they were read. The first of them lends its owner and age to files that are new.
 #[must_use]
-pub fn plan(files: &[Compared], logs: &[(Arc<Path>, FileIdentity)]) -> Plan {
-    let Some((like, _)) = logs.first() else { return Plan::default() };
+pub fn changes(files: &[Compared], logs: &[(Arc<Path>, FileIdentity)]) -> Vec<Change> {
+    let Some((like, _)) = logs.first() else { return Vec::new() };
     let made_from: Vec<(PathBuf, FileIdentity)> =
         logs.iter().map(|(log, identity)| (log.to_path_buf(), *identity)).collect();
-    let action = |compared: &Compared| {
+    let change = |compared: &Compared| {
         let file = &compared.file;
-        Some(Action::RebuildDerived {
+        Some(Change::WriteFile(WriteFile {
             path: file.path.to_path_buf(),
             after: file.after.clone()?,
             before: file.before.as_ref().and_then(|before| before.identity),
             like: like.to_path_buf(),
             made_from: made_from.clone(),
-        })
+        }))
     };
-    Plan { actions: files.iter().filter_map(action).collect() }
+    files.iter().filter_map(change).collect()
 }

@@ -3,9 +3,10 @@
 mod faults;
 mod power_cut;
 
+use super::change::{Change, WriteFile};
 use super::*;
 use crate::log::disk::{Disk, RealDisk};
-use crate::log::file_facts::Attributes;
+use crate::log::file_facts::{Attributes, FileIdentity};
 use crate::log::lease::{Writers, writers};
 use crate::log::lock::Guard;
 use crate::log::new_file::is_temporary;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 const BASE: &str = "00000000000000000000";
@@ -80,25 +82,25 @@ impl Scene {
         Guard::of_log_dir(self.root.path(), &RealDisk).unwrap()
     }
 
-    fn action(&self, path: PathBuf, after: Vec<u8>) -> Action {
+    fn action(&self, path: PathBuf, after: Vec<u8>) -> Change {
         let log = self.path("log");
         let identity = FileIdentity::of(&log).unwrap().unwrap();
         let before = FileIdentity::of(&path).unwrap();
         let made_from = vec![(log.clone(), identity)];
-        Action::RebuildDerived { path, after, before, like: log, made_from }
+        Change::WriteFile(WriteFile { path, after, before, like: log, made_from })
     }
 
-    fn replace(&self) -> Action {
+    fn replace(&self) -> Change {
         self.action(self.path("index"), pattern(3, 2100))
     }
 
-    fn create(&self) -> Action {
+    fn create(&self) -> Change {
         self.action(self.path("timeindex"), pattern(4, 1300))
     }
 
-    fn plan(&self) -> Plan {
+    fn plan(&self) -> Vec<Change> {
         let equal = self.action(self.epochs(), b"0\n0\n".to_vec());
-        Plan { actions: vec![self.replace(), self.create(), equal] }
+        vec![self.replace(), self.create(), equal]
     }
 
     /// All files of the partition, by name.
@@ -239,7 +241,7 @@ fn what_a_killed_run_left_goes_with_the_next_that_changes_something() {
     for name in foreign {
         fs::write(scene.directory().join(name), "x").unwrap();
     }
-    let equal = Plan { actions: scene.plan().actions.split_off(2) };
+    let equal = scene.plan().split_off(2);
     assert_eq!(words(&apply(&equal, &scene.guard(), &RealDisk)), ["equal"]);
     assert!(leftover.exists());
     assert_eq!(words(&apply(&scene.plan(), &scene.guard(), &RealDisk))[0], "written");
@@ -275,7 +277,7 @@ fn a_file_that_somebody_writes_is_left_alone() {
             eprintln!("not run: {why}");
             return;
         }
-        let plan = Plan { actions: vec![scene.replace()] };
+        let plan = [scene.replace()];
         let said = words(&apply(&plan, &scene.guard(), &RealDisk));
         assert!(said[0].ends_with("another process has it open for writing"), "{said:?}");
         assert_eq!(scene.files(), files);

@@ -164,6 +164,7 @@ impl Copy {
             limits: Limits::STANDARD,
             max_duration: None,
             rebuild_with_interval: None,
+            collects_stretches: false,
         };
         let mut told = Told(None);
         verify(&scope, &options, &Silent, &mut told);

@@ -112,6 +112,7 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
         limits: args.common.limits(),
         max_duration: None,
         rebuild_with_interval: Some(args.index_interval_bytes),
+        collects_stretches: false,
     };
     let bytes = scope.partitions.iter().map(|partition| partition.dir.log_bytes()).sum();
     let watch = Watch(Bar::new(&args.common, bytes));
@@ -344,10 +345,10 @@ impl Work<'_> {
         self.tally.pending += files.iter().filter(|file| file.is_pending()).count() as u64;
         let mut applied: HashMap<PathBuf, Applied> = HashMap::new();
         if !self.args.check {
-            let plan = rebuild::plan(files, logs);
+            let changes = rebuild::changes(files, logs);
             let directory = logs.first().and_then(|(log, _)| log.parent());
             if let Some(guard) = directory.and_then(|path| self.guards.of(path)) {
-                let done = repair::apply(&plan, guard, &RealDisk);
+                let done = repair::apply(&changes, guard, &RealDisk);
                 applied.extend(done.into_iter().map(|applied| (applied.path.clone(), applied)));
             }
         }

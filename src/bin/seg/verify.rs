@@ -61,6 +61,7 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
         limits: args.common.limits(),
         max_duration: args.max_duration,
         rebuild_with_interval: None,
+        collects_stretches: false,
     };
     let watch = Watch {
         bar: Bar::new(&args.common, log_bytes(&scope)),

@@ -136,11 +136,11 @@ impl Disk for Recorder {
 }
 
 /// The calls of one action that succeeds.
-fn record(has_unnamed: bool, choose: fn(&Scene) -> Action) -> Vec<Call> {
+fn record(has_unnamed: bool, choose: fn(&Scene) -> Change) -> Vec<Call> {
     let scene = Scene::new();
     let (calls, files) = Default::default();
     let disk = Recorder { calls, files, has_unnamed };
-    let applied = apply(&Plan { actions: vec![choose(&scene)] }, &scene.guard(), &disk);
+    let applied = apply(&[choose(&scene)], &scene.guard(), &disk);
     assert_eq!(words(&applied), ["written"]);
     disk.calls.into_inner()
 }
