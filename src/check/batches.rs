@@ -1,8 +1,10 @@
 //! Judges single batches by their headers: what a header says must be possible.
 
 use super::problem::TimestampSeems;
+use super::records::judge_records;
 use super::{FileFindings, Finding, Problem};
-use crate::format::{Batch, FormatError, Offset};
+use crate::format::replay::BatchFacts;
+use crate::format::{Batch, FormatError, Offset, Scratch};
 use crate::log::runs::Bounds;
 use std::path::Path;
 use std::sync::Arc;
@@ -70,6 +72,24 @@ pub(super) fn offset_problem(
         let previous = previous.filter(|previous| first <= *previous)?;
         Some(Problem::OffsetGoesBack { previous })
     }
+}
+
+/// Judges a batch that proves itself by all that it says about itself, header and records: the
+/// facts about it, and what is wrong with it.
+#[must_use]
+pub fn judge_batch(batch: &Batch<'_>, scratch: &mut Scratch) -> (BatchFacts, Vec<Problem>) {
+    let file: Arc<Path> = Path::new("").into();
+    let mut findings = FileFindings::new(Arc::clone(&file));
+    let context = LogContext { file, is_sealed: false, is_live: false, modified: None };
+    judge_header(&context, batch, &mut findings);
+    let mut facts = BatchFacts::of(batch, scratch);
+    if batch.records_count() != Some(0) {
+        let records = judge_records(batch, scratch, &mut findings);
+        facts.base_offset = facts.base_offset.or(records.first);
+        facts.max_timestamp = records.max_timestamp.unwrap_or(facts.max_timestamp);
+    }
+    let rows = findings.into_rows().into_iter();
+    (facts, rows.map(|finding| finding.problem).collect())
 }
 
 /// Judges what a batch's header says about the batch itself.

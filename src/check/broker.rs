@@ -44,6 +44,17 @@ pub struct SegmentView {
     pub has_index: bool,
 }
 
+impl SegmentView {
+    /// True when it ends too far from its name, so that a broker that reads it splits it.
+    fn is_split(&self) -> bool {
+        let span = self.next_offset.0.saturating_sub(self.base_offset.0);
+        span.saturating_sub(1) > i64::from(i32::MAX)
+    }
+}
+
+/// What a broker does with a batch too far from the name of its segment where the end is not.
+const FAILS_TO_SPLIT: &str = "fails to split the segment and does not start";
+
 /// The topic of the cluster's metadata, which a broker opens in its own way.
 const METADATA_TOPIC: &str = "__cluster_metadata";
 
@@ -211,6 +222,13 @@ fn about_partition(problem: &Problem) -> Option<&'static str> {
         }
         Problem::LeaderEpochBeyondEnd { .. } => "a broker that starts drops the entry",
         Problem::LeaderEpochOrder { .. } => "a broker that starts does not check the order",
+        Problem::PreallocatedTail { stops_broker: true, .. } => {
+            "shut down cleanly: a broker takes the end of the log as it is, reads zeros where it \
+             expects a batch, and does not start"
+        }
+        Problem::StrayFile { stops_broker: true } => {
+            "a broker that starts takes what is before the first point for an offset, and stops"
+        }
         _ => return None,
     })
 }
@@ -259,7 +277,9 @@ fn about_order(finding: &Finding, place: &Place) -> Option<String> {
             return Some("no start compares a segment with the one before it".to_owned());
         }
         // Only starts of the other kind were tried.
-        Problem::OffsetGoesBack { .. } | Problem::OffsetOverflow { .. }
+        Problem::OffsetGoesBack { .. }
+        | Problem::OffsetOverflow { .. }
+        | Problem::OffsetBelowSegment { .. }
             if place.reading == Reading::Always =>
         {
             return None;
@@ -270,13 +290,15 @@ fn about_order(finding: &Finding, place: &Place) -> Option<String> {
             segment.base_offset,
             log_end.plus(-1)
         ),
-        Problem::OffsetOverflow { .. } => {
-            let span = segment.next_offset.0.saturating_sub(segment.base_offset.0);
-            let is_split = span.saturating_sub(1) > i64::from(i32::MAX);
-            match is_split {
-                true => "splits the segment".to_owned(),
-                false => "fails to split the segment and does not start".to_owned(),
-            }
+        Problem::OffsetOverflow { .. } => match segment.is_split() {
+            true => "splits the segment".to_owned(),
+            false => FAILS_TO_SPLIT.to_owned(),
+        },
+        // By its last offset a broker tells whether a batch is too far from the name.
+        Problem::OffsetBelowSegment { segment: base }
+            if !segment.is_split() && finding.offsets.is_some_and(|(_, last)| last < base) =>
+        {
+            FAILS_TO_SPLIT.to_owned()
         }
         Problem::OffsetBelowSegment { .. } if place.is_trusted() => {
             return Some(match place.reading {
@@ -302,12 +324,16 @@ fn about_derived(problem: &Problem, place: &Place) -> Option<String> {
                 false => place.when_read(does),
             });
         }
+        // It is looked at where the segment is opened, and only if there is an .index.
+        Problem::TxnIndexEntry { .. } if place.reading != Reading::Always => {
+            return Some("a broker does not start with it, shut down cleanly or not".to_owned());
+        }
         Problem::TxnIndexDiffers { what: TxnIndexField::LastOffset, stored, .. }
             if stored < place.segment.base_offset =>
         {
             return Some("at any start a broker reads this segment and writes it anew".to_owned());
         }
-        Problem::TxnIndexDiffers { .. } => IndexKind::Transaction,
+        Problem::TxnIndexDiffers { .. } | Problem::TxnIndexEntry { .. } => IndexKind::Transaction,
         Problem::IndexPosition { .. } => IndexKind::Offset,
         Problem::TimeIndexLast { .. } => IndexKind::Time,
         Problem::IndexLength { index, .. }
@@ -361,7 +387,7 @@ fn time_index_missing(place: &Place) -> String {
 mod tests {
     use super::*;
     use crate::check::problem::IndexEntry;
-    use crate::format::Position;
+    use crate::format::{FormatErrorKind, Position};
     use std::path::Path;
 
     /// Segments of offsets 0 to 99, 100 to 199 and 200 to 249.
@@ -388,6 +414,7 @@ mod tests {
     ) -> String {
         let extension = match &problem {
             Problem::TxnIndexDiffers { .. } => "txnindex",
+            Problem::TxnIndexEntry { .. } => "txnindex",
             Problem::IndexStale { .. } => "index",
             _ => "log",
         };
@@ -458,7 +485,7 @@ mod tests {
     #[test]
     fn tails_take_later_segments_with_them() {
         let torn = |sealed| Problem::TornTail { needed: None, sealed };
-        let zeros = |sealed| Problem::PreallocatedTail { sealed };
+        let zeros = |sealed| Problem::PreallocatedTail { sealed, stops_broker: false };
         let killed = "not shut down cleanly: a broker that starts cuts these bytes off";
         assert_eq!(said(torn(false), 200, KILLED), killed);
         for sealed in [torn(true), zeros(true)] {
@@ -466,6 +493,8 @@ mod tests {
             assert_eq!(said(sealed, 100, KILLED), format!("{killed} {rest}"));
         }
         assert_eq!(said(zeros(false), 200, KILLED), "");
+        let stops = Problem::PreallocatedTail { sealed: false, stops_broker: true };
+        assert!(said(stops, 200, CLEAN).ends_with("and does not start"));
         assert_eq!(said(Problem::GrowingTail, 200, LIVE), "");
         let kept = with_indexes(torn(true), 100, CLEAN, [true, false, true]);
         assert!(kept.contains("cuts these bytes off and keeps the later segments"), "{kept}");
@@ -487,6 +516,15 @@ mod tests {
         let overflow = Problem::OffsetOverflow { segment: Offset(0) };
         let fails = "fails to split the segment and does not start";
         assert!(said(overflow.clone(), 100, KILLED).ends_with(fails));
+        let below = |segment| Problem::OffsetBelowSegment { segment: Offset(segment) };
+        assert!(said(below(1000), 100, KILLED).ends_with(&format!("that starts {fails}")));
+        let clean = said(below(1000), 200, CLEAN);
+        assert!(clean.contains("does not notice; at a start after an unclean stop"), "{clean}");
+        assert!(clean.ends_with(fails), "{clean}");
+        assert!(said(below(1000), 0, KILLED).contains("does not read it"));
+        // One that ends in the segment is not too far from its name.
+        assert_eq!(said(below(125), 100, KILLED), "");
+        assert_eq!(with_indexes(below(1000), 100, KILLED, [false; 3]), "");
         let mut segments = segments([true; 3]);
         segments[2].next_offset = Offset(5_000_000_000);
         let view = BrokerView {
@@ -540,6 +578,14 @@ mod tests {
         let any = "at any start a broker reads this segment and writes it anew";
         assert_eq!(said(below.clone(), 100, CLEAN), any);
         assert!(said(below, 0, CLEAN).contains("uses it as it is"));
+        let error = FormatErrorKind::Truncated { needed: 2, have: 1 };
+        let garbage = Problem::TxnIndexEntry { error };
+        for stopped in [CLEAN, KILLED, LIVE, ALONE] {
+            let expected = "a broker does not start with it, shut down cleanly or not";
+            assert_eq!(said(garbage.clone(), 100, stopped), expected);
+            let without = with_indexes(garbage.clone(), 100, stopped, [false; 3]);
+            assert_eq!(without, format!(".index missing: a broker {anew}, at any start"));
+        }
         let zeros = Problem::IndexZeroTail { index: IndexKind::Time, sealed: true };
         assert!(said(zeros, 100, CLEAN).contains("1970"));
     }

@@ -205,7 +205,7 @@ impl Problem {
     pub fn severity(&self) -> Severity {
         match self {
             Self::GrowingTail
-            | Self::PreallocatedTail { sealed: false }
+            | Self::PreallocatedTail { sealed: false, stops_broker: false }
             | Self::TimestampUnit { .. }
             | Self::ReservedAttributes { .. }
             | Self::NonCanonicalVarint
@@ -232,7 +232,7 @@ impl Problem {
             // Kafka reads what is behind the other codecs' streams as if it were not there.
             Self::DecompressionTrailing { codec, .. } if *codec != Codec::Zstd => Severity::Note,
             Self::TornTail { sealed: false, .. }
-            | Self::PreallocatedTail { sealed: true }
+            | Self::PreallocatedTail { .. }
             | Self::DecompressionChecksum { .. }
             | Self::MaxTimestamp { .. }
             | Self::ProducerFields { .. }

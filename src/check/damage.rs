@@ -29,7 +29,7 @@ pub fn damage_finding(context: &LogContext, damage: &Damage<'_>, file: &FileByte
         DamageKind::Magic { magic } => Problem::BatchMagic { magic },
         DamageKind::CutOff { .. } if live => Problem::GrowingTail,
         DamageKind::CutOff { needed } => Problem::TornTail { needed, sealed },
-        DamageKind::Zeros => Problem::PreallocatedTail { sealed },
+        DamageKind::Zeros => Problem::PreallocatedTail { sealed, stops_broker: false },
         DamageKind::Unclaimed => Problem::UnclaimedBytes,
         DamageKind::Unreadable { why } => Problem::UnreadableRange { why },
         DamageKind::Gone => Problem::TruncatedWhileReading { settled: false },

@@ -38,6 +38,8 @@ pub(super) struct LogJoin {
     /// Where the zeros or the unfinished batch begin that the file ends in.
     tail: Option<Position>,
     is_damaged: bool,
+    /// True once a part of it was not read that was to be.
+    is_left: bool,
     index: Option<OffsetIndexCheck<Arc<[u8]>>>,
     time_index: Option<TimeIndexCheck<Arc<[u8]>>>,
     /// True once the log is so large that an index entry must have been due.
@@ -87,6 +89,7 @@ impl LogJoin {
             tail: None,
             // Positions behind the greatest cannot be indexed.
             is_damaged: is_too_large,
+            is_left: false,
             index: index.map(|(context, bytes)| OffsetIndexCheck::new(context, bytes)),
             time_index: time_index.map(|(context, bytes)| TimeIndexCheck::new(context, bytes)),
             is_entry_due: false,
@@ -145,6 +148,7 @@ impl LogJoin {
     /// The next bytes that no batch proves, or that were not read.
     pub(super) fn other(&mut self, range: &Range<Position>, class: Class) {
         self.is_damaged |= class == Class::Damaged || self.file.context.is_sealed;
+        self.is_left |= class == Class::Unread;
         self.tail = (class == Class::Tail).then_some(range.start);
         self.account.other(range.clone(), class);
         if class != Class::Tail {
@@ -234,7 +238,7 @@ impl LogJoin {
         let report = SegmentReport {
             log: Arc::clone(&file.context.file),
             base_offset: base,
-            is_sound: !self.is_damaged && coverage.unread == 0,
+            is_sound: !self.is_damaged && !self.is_left,
             is_sealed,
             rebuilt: self.builder.map(|builder| rebuilt(&file, base, builder)).unwrap_or_default(),
             identity: file.identity,
@@ -326,6 +330,7 @@ mod tests {
                 bounds: Bounds { segment_base: Some(Offset(0)), ..Bounds::default() },
                 index: Derived::Missing,
                 time_index: Derived::Missing,
+                is_end_trusted: false,
                 identity: None,
             };
             let join = LogJoin::new(&Arc::new(open), &options());

@@ -260,7 +260,7 @@ impl<'s> Join<'s> {
         let log_dir = self.scope.log_dir.as_deref();
         let name = self.scope.dir.name.as_ref().map(|name| &name.topic_partition);
         let view = BrokerView::new(log_dir, name, &self.segments);
-        for finding in &mut findings {
+        for finding in findings.iter_mut().filter(|finding| finding.broker.is_none()) {
             finding.broker = broker::sentence(finding, &view);
         }
         if findings.len() > 1 {

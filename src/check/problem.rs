@@ -47,6 +47,9 @@ pub enum Problem {
     PreallocatedTail {
         /// True when later segments follow.
         sealed: bool,
+        /// True when it keeps a broker from starting: after a clean stop it does not look for the
+        /// end of the log, and so does not cut it.
+        stops_broker: bool,
     },
     /// Bytes that belong to no batch.
     UnclaimedBytes,

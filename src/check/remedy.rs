@@ -33,6 +33,10 @@ pub(super) fn next(problem: &Problem, file: &Path) -> Option<String> {
         | Problem::Contradicts { file: TextKind::LeaderEpochCheckpoint, .. } => {
             format!("seg reindex {}", directory(file)?)
         }
+        // What its producer, or whoever made the checksum, meant to write.
+        problem if problem.severity() == Severity::Error && is_inside(problem) => {
+            "compare with another replica; seg repair keeps a batch whose checksum is good".into()
+        }
         _ if problem.severity() == Severity::Error => match directory(file) {
             Some(directory) => {
                 format!("re-replicate if there is another replica; else seg repair {directory}")
@@ -44,6 +48,23 @@ pub(super) fn next(problem: &Problem, file: &Path) -> Option<String> {
     Some(next)
 }
 
+/// True for what is wrong inside a batch with a good checksum. No repair changes such a batch.
+fn is_inside(problem: &Problem) -> bool {
+    matches!(
+        problem,
+        Problem::UnknownCodec { .. }
+            | Problem::Decompression { .. }
+            | Problem::DecompressionTrailing { .. }
+            | Problem::RecordStructure { .. }
+            | Problem::RecordCount { .. }
+            | Problem::RecordOffsetDelta { .. }
+            | Problem::LastOffsetDelta { .. }
+            | Problem::ControlRecord { .. }
+            | Problem::ControlRecords { .. }
+            | Problem::WrapperMessage { .. }
+    )
+}
+
 /// The directory of a file as a shell takes it; `None` for what came in through a pipe.
 fn directory(file: &Path) -> Option<String> {
     let parent = file.parent()?;
@@ -52,11 +73,19 @@ fn directory(file: &Path) -> Option<String> {
         text if text.is_empty() => ".".to_owned(),
         text => text.into_owned(),
     };
+    Some(shell_word(&path))
+}
+
+/// A path as a shell takes it.
+#[must_use]
+pub fn shell_word(path: &str) -> String {
     let is_plain = |char: char| char.is_alphanumeric() || "/._-+:,=@%".contains(char);
-    Some(match path.chars().all(is_plain) {
-        true => path,
+    match !path.is_empty() && path.chars().all(is_plain) {
+        // Not a flag.
+        true if path.starts_with('-') => format!("./{path}"),
+        true => path.to_owned(),
         false => format!("'{}'", path.replace('\'', r"'\''")),
-    })
+    }
 }
 
 #[cfg(test)]
@@ -72,9 +101,20 @@ mod tests {
             ("0.log", "else seg repair ."),
             ("a b/0.log", "else seg repair 'a b'"),
             ("it's/0.log", r"else seg repair 'it'\''s'"),
+            ("-x/0.log", "else seg repair ./-x"),
             ("-", "keep this copy until then"),
         ] {
             assert_eq!(next(file), format!("{damaged}{expected}"));
+        }
+    }
+
+    #[test]
+    fn nobody_is_sent_to_a_repair_that_changes_nothing() {
+        let file = Path::new("/data/orders-0/0.log");
+        for problem in [Problem::UnknownCodec { id: 6 }, Problem::ControlRecords { count: 2 }] {
+            assert_eq!(problem.severity(), Severity::Error);
+            let said = next(&problem, file).unwrap();
+            assert!(!said.contains("else seg repair"), "{said}");
         }
     }
 }

@@ -8,6 +8,7 @@ use super::derived::Derived;
 use super::records::judge_records;
 use super::{FileFindings, Problem};
 use crate::error::Error;
+use crate::format::batch::PREFIX_BYTES;
 use crate::format::replay::BatchFacts;
 use crate::format::{Batch, Batches, Offset, Position, Scratch};
 use crate::limits::Limits;
@@ -42,6 +43,8 @@ pub(super) struct OpenLog {
     pub(super) index: Derived,
     /// The bytes of the `.timeindex`, the same.
     pub(super) time_index: Derived,
+    /// True when a broker that starts takes its end as it is, after a clean stop.
+    pub(super) is_end_trusted: bool,
     /// Which file it was, before it was opened, where that was asked for.
     pub(super) identity: Option<FileIdentity>,
 }
@@ -112,6 +115,7 @@ impl Worker {
         let mut judge = Judge {
             context: &file.context,
             file: &file.bytes,
+            is_end_trusted: file.is_end_trusted,
             depth: self.depth,
             scratch: &mut self.scratch,
             facts: Vec::new(),
@@ -145,6 +149,7 @@ impl Worker {
 struct Judge<'j> {
     context: &'j LogContext,
     file: &'j FileBytes,
+    is_end_trusted: bool,
     depth: Depth,
     scratch: &'j mut Scratch,
     facts: Vec<Fact>,
@@ -187,7 +192,12 @@ impl Judge<'_> {
     }
 
     fn damage(&mut self, damage: &Damage<'_>) {
-        let finding = damage_finding(self.context, damage, self.file);
+        let mut finding = damage_finding(self.context, damage, self.file);
+        if let Problem::PreallocatedTail { stops_broker, .. } = &mut finding.problem {
+            // A broker takes fewer bytes for an unfinished batch, which is nothing to it.
+            let bytes = damage.range.end.0.saturating_sub(damage.range.start.0);
+            *stops_broker = self.is_end_trusted && bytes > PREFIX_BYTES as u64;
+        }
         let class = match &damage.kind {
             kind if kind.is_end_of_file() => Class::Tail,
             DamageKind::Unreadable { .. } | DamageKind::Gone | DamageKind::Limit { .. } => {

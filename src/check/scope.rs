@@ -1,5 +1,6 @@
 //! What is to be judged, and how.
 
+use super::broker::BrokerView;
 use super::run::Depth;
 use crate::format::Offset;
 use crate::limits::Limits;
@@ -87,6 +88,20 @@ impl PartitionScope {
             return None;
         }
         self.log_dir.as_ref()?.offset(which, &name.topic_partition)
+    }
+
+    /// True when a broker that starts takes the end of the log in this segment as it is, because
+    /// the last one stopped cleanly. One without an `.index` it reads in any case.
+    pub(super) fn is_end_trusted(&self, files: &SegmentFiles) -> bool {
+        let last = self.dir.segments.last().map(|last| last.base_offset);
+        let name = self.dir.name.as_ref().filter(|name| {
+            // What becomes of those that wait for their deletion, or are nobody's, was not tried.
+            !matches!(name.suffix, Some(PartitionDirSuffix::Delete | PartitionDirSuffix::Stray))
+        });
+        let Some(name) = name.filter(|_| files.index.is_some()) else { return false };
+        let log_dir = self.log_dir.as_deref();
+        let view = BrokerView::new(log_dir, Some(&name.topic_partition), &[]);
+        last == Some(files.base_offset) && view.is_clean_shutdown == Some(true)
     }
 
     /// True when this segment has to be read for what is asked.

@@ -49,6 +49,17 @@ pub fn verify(
     look(scope, options, progress, listener, true);
 }
 
+/// The same without a second look at anything: of partitions as they are going to be, which no
+/// directory holds yet.
+pub fn verify_once(
+    scope: &Scope,
+    options: &VerifyOptions,
+    progress: &dyn Progress,
+    listener: &mut dyn Listener,
+) {
+    look(scope, options, progress, listener, false);
+}
+
 /// The same; a second look at what changed meanwhile is taken where `looks_twice`.
 pub(super) fn look(
     scope: &Scope,
@@ -258,9 +269,20 @@ impl<'a> Look<'a> {
         let hops = self.options.depth > Depth::Headers;
         let view = index.file().map(|file| OffsetIndex::new(&file.bytes, base));
         let cutter = Cutter::by_index(&view.unwrap_or_else(|| OffsetIndex::new(&[], base)), hops);
+        let scope = partition;
         let (partition, segment, bounds) = (log.partition, log.segment, log.bounds);
-        let file =
-            OpenLog { partition, segment, bytes, context, bounds, index, time_index, identity };
+        let is_end_trusted = files.is_some_and(|files| scope.is_end_trusted(files));
+        let file = OpenLog {
+            partition,
+            segment,
+            bytes,
+            context,
+            bounds,
+            index,
+            time_index,
+            is_end_trusted,
+            identity,
+        };
         Ok((file, cutter))
     }
 

@@ -1,7 +1,7 @@
 //! What lies in directories, and the small files of a log dir.
 
 use crate::Proof;
-use crate::place::{Case, N, PLAIN, Place, W, copy, found};
+use crate::place::{Case, N, PLAIN, Place, W, broker, copy, found};
 use std::fs;
 use std::os::unix::fs::symlink;
 
@@ -27,6 +27,13 @@ fn checkpoint(case: &Case) {
     let name = format!("data/{file}");
     let place = with("7\n");
     case.trips(&place, &[], 1, &[found(case.code, W, &name, 0..2)]);
+    for file in ["cleaner-offset-checkpoint", "log-start-offset-checkpoint"] {
+        let place = Place::in_log_dir(PLAIN);
+        fs::write(place.root.join("data").join(file), "\u{1}noise").unwrap();
+        let run = place.verify(&[]);
+        let stops = "a broker does not start with it, shut down cleanly or not";
+        assert_eq!((broker(&run, case.code).as_str(), run.status), (stops, 1), "{file}");
+    }
     // Behind the end of the log.
     let place = with("0\n1\nlookup-0 0\n");
     let run = place.verify(&[]);
@@ -110,7 +117,8 @@ fn interrupted_replace(case: &Case) {
         let file = format!("{}.{end}", log.file);
         copy(&place.path(&log.file), &place.path(&file));
         let expected = found(case.code, W, &place.name(&file), 0..log.bytes.len());
-        case.trips(&place, &[], 1, &[expected]);
+        let run = case.trips(&place, &[], 1, &[expected]);
+        assert!(broker(&run, case.code).starts_with("a broker that starts deletes"), "{end}");
     }
     let place = Place::plain();
     let log = place.log(1);
@@ -157,9 +165,18 @@ fn stray_file(case: &Case) {
     place.write("notes.txt", b"mine");
     case.trips(&place, &[], 0, &[found(case.code, N, &place.name("notes.txt"), 0..0)]);
     // A broker takes the part before the point for a number.
+    for file in ["mine.log", "mine.swap", "mine.log.swap", "mine.index.cleaned"] {
+        let place = Place::plain();
+        place.write(file, b"");
+        let expected = [found(case.code, W, &place.name(file), 0..0)];
+        let run = case.trips(&place, &[], 1, &expected);
+        let stops = "takes what is before the first point for an offset, and stops";
+        assert!(broker(&run, case.code).ends_with(stops), "{file}");
+    }
+    // One it can take for a number.
     let place = Place::plain();
-    place.write("mine.log", b"");
-    case.trips(&place, &[], 1, &[found(case.code, W, &place.name("mine.log"), 0..0)]);
+    place.write("12.mine.swap", b"");
+    case.trips(&place, &[], 0, &[found(case.code, N, &place.name("12.mine.swap"), 0..0)]);
     // Half of a new checkpoint means nothing.
     let place = Place::plain();
     place.write("leader-epoch-checkpoint.tmp", b"0\n");

@@ -1,7 +1,7 @@
 //! The log's framing.
 
 use crate::Proof;
-use crate::place::{Case, E, N, Place, W, evidence, found, read_i32, write_i32};
+use crate::place::{Case, E, N, Place, W, broker, evidence, found, read_i32, write_i32};
 
 pub const PROOFS: &[Proof] = &[
     ("batch-crc", batch_crc),
@@ -125,11 +125,48 @@ fn preallocated_tail(case: &Case) {
     let expected = found("preallocated-tail", W, &place.name(&log.file), length..length + 700);
     case.trips(&place, &[], 1, &[expected]);
 
+    zeros_after_a_clean_stop(case);
+
     // Zeros that something stands behind.
     log.bytes.push(1);
     place.save(&log);
     case.spares(&place, 1);
     case.spares_healthy(crate::place::PLAIN);
+}
+
+/// A broker that stopped cleanly has trimmed its last file, and does not look for its end again.
+fn zeros_after_a_clean_stop(case: &Case) {
+    const MARKER: &str = "data/.kafka_cleanshutdown";
+    let with_zeros = |zeros: usize| {
+        let place = Place::in_log_dir(crate::place::PLAIN);
+        assert!(place.root.join(MARKER).exists());
+        let mut log = place.last_log();
+        let length = log.bytes.len();
+        log.bytes.resize(length + zeros, 0);
+        place.save(&log);
+        let row = move |severity, place: &Place| {
+            found("preallocated-tail", severity, &place.name(&log.file), length..length + zeros)
+        };
+        (place, row)
+    };
+    // A broker looks for the end from the last index entry on, batch by batch.
+    let (place, row) = with_zeros(18);
+    let run = case.trips(&place, &[], 1, &[row(W, &place)]);
+    assert!(broker(&run, case.code).ends_with("and does not start"));
+    std::fs::remove_file(place.root.join(MARKER)).unwrap();
+    case.trips(&place, &[], 0, &[row(N, &place)]);
+    // Too few for it to read a length and a magic.
+    let (place, row) = with_zeros(17);
+    case.trips(&place, &[], 0, &[row(N, &place)]);
+    // Without an .index it reads the segment, and cuts them off.
+    let (place, row) = with_zeros(700);
+    case.trips(&place, &[], 1, &[row(W, &place)]);
+    let index = format!("{}.index", place.last_log().stem);
+    place.remove(&index);
+    let run = place.verify(&[]);
+    let rows = run.rows_of("finding");
+    let row = rows.iter().find(|row| row["code"] == case.code).unwrap();
+    assert_eq!(row["severity"], N);
 }
 
 fn unclaimed_bytes(case: &Case) {

@@ -2,7 +2,7 @@
 //! checksum: no batch is sealed anew here.
 
 use crate::Proof;
-use crate::place::{Case, E, Found, N, PLAIN, Place, W, found, write_i32, write_i64};
+use crate::place::{Case, E, Found, N, PLAIN, Place, W, broker, found, write_i32, write_i64};
 
 pub const PROOFS: &[Proof] = &[
     ("offset-goes-back", offset_goes_back),
@@ -60,8 +60,15 @@ fn offset_goes_back(case: &Case) {
 fn offset_below_segment(case: &Case) {
     let (place, expected) = moved(1, |_| 0, -1);
     case.trips(&place, &[], 1, &[as_code(case, &expected), gap_behind(&place, 0)]);
+    // It ends in the segment, which is what a broker looks at.
+    assert_eq!(broker(&place.verify(&[]), case.code), "");
     let (place, _) = moved(1, |_| 1, -1);
     case.spares(&place, 1);
+    let (place, _) = moved(1, |_| 1, -500);
+    let said = broker(&place.verify(&[]), case.code);
+    let stops = "at a start after an unclean stop a broker fails to split the segment and does \
+                 not start";
+    assert!(said.starts_with(stops), "{said}");
 }
 
 fn offset_beyond_next_segment(case: &Case) {

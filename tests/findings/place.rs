@@ -312,6 +312,13 @@ pub fn evidence(run: &Run, code: &str) -> Value {
     row["evidence"].clone()
 }
 
+/// What the first finding of `code` says that a broker does.
+pub fn broker(run: &Run, code: &str) -> String {
+    let rows = run.rows_of("finding");
+    let row = rows.iter().find(|row| row["code"] == code).unwrap();
+    row["broker"].as_str().unwrap_or_default().to_owned()
+}
+
 /// Copies a file.
 pub fn copy(from: &Path, to: &Path) {
     fs::write(to, fs::read(from).unwrap()).unwrap();

@@ -3,7 +3,7 @@
 use crate::Proof;
 use crate::common::batches::crc32c;
 use crate::place::{
-    Case, E, Found, N, PLAIN, Place, W, found, read_i32, read_i64, write_i32, write_i64,
+    Case, E, Found, N, PLAIN, Place, W, broker, found, read_i32, read_i64, write_i32, write_i64,
 };
 
 pub const PROOFS: &[Proof] = &[
@@ -124,6 +124,11 @@ fn txn_index_entry(case: &Case) {
     let rows = run.rows_of("finding");
     let row = rows.iter().find(|row| row["code"] == case.code).unwrap();
     assert_eq!((&row["position"], &row["length"]), (&ENTRY.into(), &ENTRY.into()));
+    let stops = "a broker does not start with it, shut down cleanly or not";
+    assert_eq!(broker(&run, case.code), stops);
+    // Without an .index a broker writes it anew before it looks at it.
+    place.remove(&index.replace("txnindex", "index"));
+    assert!(broker(&place.verify(&[]), case.code).ends_with("writes it anew, at any start"));
     // The byte behind the version is never read.
     let place = Place::of(TRANSACTIONS);
     place.change(&index, |bytes| bytes[ENTRY + 1] = 9);

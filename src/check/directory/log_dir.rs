@@ -103,7 +103,7 @@ fn stray(path: &Path, is_brokers: bool) -> Option<Finding> {
     let is_kafkas = FileName::parse(&text).is_some_and(|name| !name.kind.is_in_partition());
     let is_link = "a symbolic link, which is not followed";
     match EntryKind::of(path) {
-        EntryKind::Gone => None,
+        EntryKind::Gone | EntryKind::Unknown => None,
         EntryKind::LinkToDirectory if is_brokers && name_of(path).is_none() => {
             Some(stops_broker(path))
         }
@@ -132,7 +132,7 @@ fn checkpoint(
         Err(error) => {
             let problem = Problem::Text { file: TextKind::Checkpoint, error: error.kind };
             let finding = from_error(path, &bytes, error, problem);
-            findings.push(finding.with_broker(without(which)));
+            findings.push(finding.with_broker(Some(without(which))));
             return;
         }
     };
@@ -151,13 +151,15 @@ fn checkpoint(
 }
 
 /// What a broker does without being able to read a checkpoint.
-fn without(which: OffsetCheckpoint) -> Option<&'static str> {
+fn without(which: OffsetCheckpoint) -> &'static str {
     match which {
-        OffsetCheckpoint::RecoveryPoint => Some(
-            "a broker that starts takes the whole log dir offline; with only one it shuts down",
-        ),
-        OffsetCheckpoint::HighWatermark => Some("a broker takes the whole log dir offline"),
-        OffsetCheckpoint::LogStart | OffsetCheckpoint::Cleaner => None,
+        OffsetCheckpoint::RecoveryPoint => {
+            "a broker that starts takes the whole log dir offline; with only one it shuts down"
+        }
+        OffsetCheckpoint::HighWatermark => "a broker takes the whole log dir offline",
+        OffsetCheckpoint::LogStart | OffsetCheckpoint::Cleaner => {
+            "a broker does not start with it, shut down cleanly or not"
+        }
     }
 }
 

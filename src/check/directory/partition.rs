@@ -80,7 +80,11 @@ fn leftovers(dir: &PartitionDir, is_live: bool, findings: &mut Vec<Finding>) {
             findings.extend(finding.map(|finding| finding.with_broker(Some(MUST_BE_READABLE))));
         }
         let is_metadata_snapshot = name.kind == FileKind::MetadataCheckpoint;
+        let stops_broker = stops_broker(path);
         match (name.suffix, name.offset) {
+            (Some(Suffix::Cleaned | Suffix::Swap), _) if stops_broker => {
+                findings.push(whole(path, size, Problem::StrayFile { stops_broker }));
+            }
             (Some(Suffix::Deleted), _) => findings.push(whole(path, size, Problem::DeletePending)),
             (Some(Suffix::Cleaned | Suffix::Swap), Some(offset)) if !is_live => {
                 findings.push(replacement(name, offset, lowest_cleaned, path, size));
@@ -118,16 +122,20 @@ fn replacement(
     whole(path, size, Problem::InterruptedReplace { completes }).with_broker(Some(broker))
 }
 
+/// True when a broker takes a part of the file's name for an offset that is none.
+fn stops_broker(path: &Path) -> bool {
+    let text = path.file_name().unwrap_or_default().to_string_lossy();
+    let number = text.split_once('.').map_or("", |(number, _)| number).parse::<i64>();
+    [".log", ".cleaned", ".swap"].iter().any(|end| text.ends_with(end)) && number.is_err()
+}
+
 /// What is not Kafka's, or no regular file.
 fn stray(path: &Path) -> Option<Finding> {
     let text = path.file_name().unwrap_or_default().to_string_lossy();
     let name = FileName::parse(&text).filter(|name| name.kind.is_in_partition());
-    let is_log = text.ends_with(".log");
-    // The part of a .log's name that a broker takes for its offset.
-    let number = text.split_once('.').map_or("", |(number, _)| number).parse::<i64>();
-    let stops_broker = is_log && number.is_err();
+    let stops_broker = stops_broker(path);
     match (EntryKind::of(path), name) {
-        (EntryKind::Gone, _) => None,
+        (EntryKind::Gone | EntryKind::Unknown, _) => None,
         (EntryKind::Directory, None) => {
             Some(whole(path, 0, Problem::StrayDirectory { stops_broker: false }))
         }

@@ -72,7 +72,10 @@ fn framing() -> Vec<(Problem, Place)> {
         (Problem::BatchMagic { magic: 3 }, BATCH),
         (Problem::TornTail { needed: Some(16_403), sealed: false }, tail),
         (Problem::GrowingTail, tail),
-        (Problem::PreallocatedTail { sealed: false }, (LAST, (1_048_576, 16_777_216), None)),
+        (
+            Problem::PreallocatedTail { sealed: false, stops_broker: false },
+            (LAST, (1_048_576, 16_777_216), None),
+        ),
         (Problem::UnclaimedBytes, (SEALED, (8_454_144, 8_458_240), None)),
         (
             Problem::UnreadableRange { why: "Input/output error".to_owned() },

@@ -87,7 +87,7 @@ fn samples() -> Vec<Problem> {
         let (expected, found) = (Offset(1), Offset(2));
         all.extend([
             Problem::TornTail { needed: None, sealed: yes },
-            Problem::PreallocatedTail { sealed: yes },
+            Problem::PreallocatedTail { sealed: false, stops_broker: yes },
             Problem::OffsetGap { expected, found, compacted: yes },
             Problem::InterruptedReplace { completes: yes },
             Problem::StrayDirectory { stops_broker: yes },

@@ -14,12 +14,16 @@
 //! 1. Its own checksum agrees with an end other than its length says, at the beginning of something
 //!    that resembles a batch, at the end of the file, or where its records end: only fields outside
 //!    the checksum are damaged.
-//! 2. Its length leads to a chain of batches that holds, and everything in between is its own.
+//! 2. Its length leads to a chain of batches that holds, and everything in between is its own. Not
+//!    so when bytes are missing or too many and the length leads to a batch by chance: where it is
+//!    read across a gap, batches fill most of what it claims, with offsets from the last proved one
+//!    on; where bytes of the batch are gone, one begins in front of its end and goes on behind it.
 //! 3. Batches that prove themselves, from front to back. A chain holds when it reaches the end of
 //!    the file, a damaged batch that leads on by its length, or [`LOOKAHEAD`] bytes. One that
 //!    breaks is suspect, and what comes behind it decides: it is inside a value when records stand
 //!    around it, when the bytes behind it are the rest of a record and lead to a batch, or when its
-//!    offsets do not fit between what is before and behind.
+//!    offsets do not fit between what is before and behind. It is in none when there is no room for
+//!    one before it, or when records lead exactly to where it begins.
 //!
 //! What no bytes can tell: a batch in a value whose offsets fit exactly, when the header of the
 //! batch around it, the lengths of the record around it and what follows in it are all gone, or
@@ -37,6 +41,8 @@
 //! each kind of answer that is kept.
 
 mod candidate;
+mod chain;
+mod inside;
 mod memo;
 mod prefix;
 mod records;
@@ -45,6 +51,7 @@ mod search;
 mod tests;
 
 pub use candidate::Bounds;
+pub use inside::WholeBatch;
 
 use super::Position;
 use super::crc_math::Checksum;

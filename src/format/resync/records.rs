@@ -137,12 +137,30 @@ pub(super) fn value_at(bytes: &[u8], range: &Range<usize>) -> Option<usize> {
 /// Where the rest of a record and the records behind it may end, if a batch inside its value ends
 /// at `at`: behind the headers, or where records begin less than a batch's header further on.
 pub(super) fn ends_of_rest(bytes: &[u8], at: usize, spare: &mut Spare) -> Vec<usize> {
-    let rest = bytes.get(at..).unwrap_or_default();
-    let headers = headers_end(rest).filter(|&end| end != UNKNOWN).map(|end| at + end);
-    let behind_headers = headers.and_then(|at| end_of_all(bytes, at, spare));
-    let behind_more = (at + 1..at + HeaderV2::BYTES)
-        .filter_map(|first| end_of_all(bytes, first, spare).filter(|&end| end > first));
-    behind_headers.into_iter().chain(behind_more).collect()
+    let behind_headers = end_behind_value(bytes, at, spare);
+    let firsts = at + 1..at + HeaderV2::BYTES;
+    behind_headers.into_iter().chain(ends_of_all(bytes, firsts, spare)).collect()
+}
+
+/// Where the records end if a value ends at `at`: behind its record's headers, and more records.
+pub(super) fn end_behind_value(bytes: &[u8], at: usize, spare: &mut Spare) -> Option<usize> {
+    let headers = headers_end(bytes.get(at..)?).filter(|&end| end != UNKNOWN);
+    headers.and_then(|headers| end_of_all(bytes, at + headers, spare))
+}
+
+/// Where the records may end of a batch that begins at `at`, and whose header is damaged or shorter
+/// than it was.
+pub(super) fn ends_behind_header(bytes: &[u8], at: usize, spare: &mut Spare) -> Vec<usize> {
+    ends_of_all(bytes, at + 1..at + HeaderV2::BYTES + 1, spare).collect()
+}
+
+/// Where records end that begin at one of `firsts`.
+fn ends_of_all(
+    bytes: &[u8],
+    firsts: Range<usize>,
+    spare: &mut Spare,
+) -> impl Iterator<Item = usize> {
+    firsts.filter_map(|first| end_of_all(bytes, first, spare).filter(|&end| end > first))
 }
 
 /// Where the records from `at` on end; `None` when the supply does.

@@ -1,6 +1,7 @@
 //! One search: from a damage to the next batch of the log's own.
 
 use super::candidate::{Bounds, Candidate, OwnSeal, i32_at, is_cut_off, resembles_batch};
+use super::chain::{Chain, Ending, Lead, Scan};
 use super::prefix::Front;
 use super::records::{self, RecordWalk};
 use super::{Damage, DamageKind, LOOKAHEAD, Next, Resync, Spare};
@@ -11,6 +12,8 @@ use crate::format::batch_v2::HeaderV2;
 const ROW_BATCHES: usize = 16;
 /// How many suspect chains one search keeps.
 const SUSPECTS: usize = 64;
+/// The least bytes that stand before the value of the first record of a batch: in magic 0.
+const BEFORE_FIRST_VALUE: usize = 26;
 
 pub(super) struct Search<'r, 'a> {
     resync: &'r mut Resync<'a>,
@@ -25,55 +28,8 @@ pub(super) struct Search<'r, 'a> {
     claim: Option<usize>,
     /// Its records, if it is an uncompressed batch of magic 2.
     records: RecordWalk,
-}
-
-/// Batches that prove themselves end to end.
-#[derive(Clone, Debug)]
-struct Chain {
-    start: usize,
-    first_end: usize,
-    end: usize,
-    base: i64,
-    last: i64,
-    ending: Ending,
-}
-
-/// How a chain ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
-    /// At the end of the file, at a damaged batch whose length leads on, or it is long enough.
-    Holds,
-    /// With the beginning of a batch that goes on behind the end of the file.
-    CutOff,
-    /// With the window.
-    Window,
-    /// With bytes that do not resemble a batch.
-    Breaks,
-    /// Before a batch whose offsets come before those of the chain.
-    GoesBack,
-    /// With the value of the message that holds it.
-    Value,
-    /// Where the damaged batch's own checksum agrees.
-    OwnEnd(i8),
-}
-
-/// Where records lead to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lead {
-    /// Exactly to a batch that proves itself.
-    Batch,
-    /// Exactly to the end of the file, for which a single zero is enough.
-    EndOfFile,
-}
-
-/// How a scan ends.
-enum Scan {
-    /// Where the damaged batch's own checksum agrees.
-    OwnEnd(usize, i8),
-    /// With a chain that holds.
-    Settled(Chain),
-    /// At the horizon, with the supply, or at the end of the window.
-    Stopped,
+    /// Where its records may end if bytes of its header are missing; found out when asked for.
+    records_ends: Option<Vec<usize>>,
 }
 
 impl<'r, 'a> Search<'r, 'a> {
@@ -90,6 +46,7 @@ impl<'r, 'a> Search<'r, 'a> {
             head: Candidate::at(bytes, from).filter(|head| head.fits(bounds)),
             claim: length.map(|length| from + LOG_OVERHEAD + length.unsigned_abs() as usize),
             records: RecordWalk::new(from + HeaderV2::BYTES),
+            records_ends: None,
         }
     }
 
@@ -104,11 +61,57 @@ impl<'r, 'a> Search<'r, 'a> {
             }
         }
         let landing = self.landing();
-        match landing.as_ref().map(|chain| (chain.end, chain.ending)) {
-            Some((end, Ending::OwnEnd(magic))) => self.answer(end, DamageKind::Framing { magic }),
-            Some((_, Ending::Holds)) => self.confirm_claim(),
+        match landing {
+            Some(Chain { end, ending: Ending::OwnEnd(magic), .. }) => {
+                self.answer(end, DamageKind::Framing { magic })
+            }
+            Some(chain) if self.is_by_chance(&chain) => self.look_for_chains(None),
+            Some(chain) if chain.ending == Ending::Holds => self.confirm_claim(&chain),
             _ => self.look_for_chains(landing),
         }
+    }
+
+    /// True when batches fill most of what the length claims, with offsets that fit between what is
+    /// before and what it leads to: then it was read across a gap, and leads to a batch by chance.
+    /// Where magic 2 and an offset stand that can be, a header does, and its length is believed.
+    fn is_by_chance(&mut self, landing: &Chain) -> bool {
+        let (mut at, mut filled) = (self.from + 1, 0);
+        let mut last = self.bounds.last_proved.map_or(-1, |proved| proved.0);
+        let most = landing.start.saturating_sub(self.from) / 2;
+        let rest = self.bytes.get(self.from..).unwrap_or_default();
+        let offset = rest.first_chunk().map_or(-1, |offset| i64::from_be_bytes(*offset));
+        // In magic 0 and 1 a few zeros are enough for that.
+        let is_newest = rest.get(PREFIX_BYTES - 1) == Some(&2);
+        let is_header = is_newest && (last.saturating_add(1)..landing.base).contains(&offset);
+        if self.head.is_some() || is_header {
+            return false;
+        }
+        let mut inside = 0;
+        let walked =
+            std::mem::replace(&mut self.records, RecordWalk::new(self.from + HeaderV2::BYTES));
+        while at < landing.start && filled <= most {
+            if filled + (landing.start - at) <= most || !self.resync.spare.spend(Spare::POSITION) {
+                break;
+            }
+            self.resync.work.positions += 1;
+            let Some(batch) = self.batch_at(at) else {
+                at += 1;
+                continue;
+            };
+            let chain = self.follow(&batch);
+            at = chain.end;
+            if matches!(chain.ending, Ending::OwnEnd(_)) {
+                break;
+            }
+            let first = last.saturating_add(1);
+            if !self.is_in_value(&chain, &mut inside) && (first..landing.base).contains(&chain.base)
+            {
+                filled += chain.end.min(landing.start) - chain.start;
+                last = chain.last;
+            }
+        }
+        self.records = walked;
+        filled > most
     }
 
     fn answer(&mut self, end: usize, kind: DamageKind) -> Damage {
@@ -158,6 +161,8 @@ impl<'r, 'a> Search<'r, 'a> {
                 let (base, last) = first.map_or((proved.base, proved.last), |c| (c.base, c.last));
                 Some(Chain { start, base, last, ..self.follow(&proved) })
             }
+            // What is no batch of this log is none that is damaged or cut off either.
+            (Err(_), Some(first)) if !first.fits(self.bounds) => None,
             (Err(ending), Some(first)) => {
                 let Candidate { end, base, last, .. } = first;
                 Some(Chain { start, first_end: end, end, base, last, ending })
@@ -233,15 +238,40 @@ impl<'r, 'a> Search<'r, 'a> {
     }
 
     /// The length leads to a chain that holds. What lies between belongs to the damaged batch, but
-    /// if its own checksum agrees earlier then the length is what is damaged.
-    fn confirm_claim(&mut self) -> Damage {
+    /// if its own checksum agrees earlier then the length is what is damaged; and if the log's own
+    /// batches are there already then bytes of the damaged one are missing.
+    fn confirm_claim(&mut self, landing: &Chain) -> Damage {
         let claim = self.claim.unwrap_or(self.from);
         for at in self.from + 1..claim {
             if let Some(magic) = self.own_end_before_batch(at) {
                 return self.answer(at, DamageKind::Framing { magic });
             }
+            if self.is_behind_missing_bytes(at, landing) {
+                return self.answer(at, DamageKind::Unclaimed);
+            }
         }
         self.answer(claim, DamageKind::Checksum)
+    }
+
+    /// True when a batch begins at `at` that cannot be inside the damaged one, whose length leads
+    /// to `landing`: it goes on behind its end, or ends with it and goes on with the landing. No
+    /// value does, for in magic 2 it is not what a batch ends with.
+    fn is_behind_missing_bytes(&mut self, at: usize, landing: &Chain) -> bool {
+        let Some(batch) = self.batch_at(at) else { return false };
+        let rest = self.bytes.get(self.from..).unwrap_or_default();
+        let offset = rest.first_chunk().map_or(-1, |offset| i64::from_be_bytes(*offset));
+        let last = self.head.map_or(offset, |head| head.last);
+        if batch.base <= last {
+            return false;
+        }
+        let goes_on = self.head.is_some_and(|head| landing.base == head.last.saturating_add(1));
+        let is_newest = rest.get(PREFIX_BYTES - 1) == Some(&2);
+        batch.end > landing.start
+            || !goes_on && is_newest && {
+                let chain = self.follow(&batch);
+                let is_end = landing.start == self.bytes.len() && chain.end == landing.start;
+                is_end || chain.end > landing.start
+            }
     }
 
     fn own_end_before_batch(&mut self, at: usize) -> Option<i8> {
@@ -286,6 +316,7 @@ impl<'r, 'a> Search<'r, 'a> {
         landing: bool,
         suspects: &mut Vec<Chain>,
     ) -> Scan {
+        let mut inside = 0;
         while *at < self.bytes.len() {
             let full = *at >= horizon || suspects.len() == SUSPECTS;
             let doubtful = landing || !suspects.is_empty();
@@ -303,12 +334,9 @@ impl<'r, 'a> Search<'r, 'a> {
             *at = chain.end;
             match chain.ending {
                 Ending::OwnEnd(magic) => return Scan::OwnEnd(chain.end, magic),
-                Ending::Value => {}
-                ending => match self.value_around(&chain) {
-                    Some(value_end) => *at = value_end,
-                    None if ending == Ending::Holds => return Scan::Settled(chain),
-                    None => suspects.push(chain),
-                },
+                _ if self.is_in_value(&chain, &mut inside) => {}
+                Ending::Holds => return Scan::Settled(chain),
+                _ => suspects.push(chain),
             }
         }
         let length = self.bytes.len();
@@ -321,12 +349,29 @@ impl<'r, 'a> Search<'r, 'a> {
         (batch.fits(self.bounds) && self.resync.proves(&batch)).then_some(batch)
     }
 
-    /// The end of the record value that holds the first batch of `chain`.
-    fn value_around(&mut self, chain: &Chain) -> Option<usize> {
+    /// True when the whole chain is in a value; `inside` is the end of the last value that one was
+    /// in before. A chain that begins in a value and goes on behind its end is in none: bytes of
+    /// the value are missing.
+    fn is_in_value(&mut self, chain: &Chain, inside: &mut usize) -> bool {
+        if chain.ending == Ending::Value || chain.end <= *inside {
+            return true;
+        }
         let first = chain.start..chain.first_end;
         let spare = &mut self.resync.spare;
         let around = self.records.value_around(self.bytes, &first, spare);
-        around.or_else(|| self.resync.value_at(&first)).map(|end| end.min(self.bytes.len()))
+        let around = around.or_else(|| self.resync.value_at(&first));
+        *inside = around.unwrap_or(0).max(*inside);
+        chain.end <= *inside
+    }
+
+    /// True when the damaged batch has no value that the chain could be in: there is no room for a
+    /// header before it, or records lead exactly to it.
+    fn is_outside_values(&mut self, chain: &Chain) -> bool {
+        let Self { resync, bytes, from, records_ends, .. } = self;
+        chain.start < *from + BEFORE_FIRST_VALUE
+            || records_ends
+                .get_or_insert_with(|| records::ends_behind_header(bytes, *from, &mut resync.spare))
+                .contains(&chain.start)
     }
 
     /// The claim or the first suspect that nothing contradicts, or else the chain that holds.
@@ -339,17 +384,65 @@ impl<'r, 'a> Search<'r, 'a> {
         let earlier = |own: &Chain, other: &Chain| own.start < other.start;
         if let Some(landing) = landing
             && !settled.is_some_and(|own| earlier(own, &landing))
-            && !self.contradicted(&landing, settled)
+            && (self.is_proved_landing(&landing, suspects, settled)
+                || !self.contradicted(&landing, settled))
             && self.records_lead_from(landing.end) != Some(Lead::Batch)
         {
             return Some(self.answer(landing.start, DamageKind::Checksum));
         }
         for chain in suspects {
-            if !self.contradicted(chain, settled) && self.records_lead_from(chain.end).is_none() {
+            if self.contradicted(chain, settled) {
+                continue;
+            }
+            let is_own = self.is_outside_values(chain)
+                || match self.records_lead_from(chain.end) {
+                    None => true,
+                    Some(Lead::Batch) => false,
+                    Some(Lead::EndOfFile) => self.goes_on_before_a_zero(chain),
+                };
+            if is_own {
                 return Some(self.answer(chain.start, DamageKind::Unclaimed));
             }
         }
         settled.map(|chain| self.answer(chain.start, DamageKind::Unclaimed))
+    }
+
+    /// True when the length leads exactly to a batch that proves itself, is in no value and is the
+    /// first one: how the chain goes on behind it takes nothing away from that. Not so when bytes
+    /// stand behind it that may be the rest of a record, and a batch whose offsets come before.
+    fn is_proved_landing(
+        &mut self,
+        landing: &Chain,
+        suspects: &[Chain],
+        settled: Option<&Chain>,
+    ) -> bool {
+        let mut end = landing.end;
+        let fits = |other: &Chain| {
+            let seamless = other.start == landing.start || other.start == end;
+            end = if seamless { other.end } else { end };
+            other.start >= landing.start && (seamless || other.base > landing.last)
+        };
+        let fit = suspects.iter().chain(settled).all(fits);
+        let Some(batch) = self.batch_at(landing.start).filter(|_| fit) else { return false };
+        let range = batch.start..batch.end;
+        let mut records = RecordWalk::new(self.from + HeaderV2::BYTES);
+        landing.ending != Ending::Value
+            && records.value_around(self.bytes, &range, &mut self.resync.spare).is_none()
+            && self.resync.value_at(&range).is_none()
+    }
+
+    /// True when only one byte stands behind the chain, which is too little to tell that a record
+    /// ends with it, and the chain has the very offset that comes behind those that the damaged
+    /// batch of magic 2 counts.
+    fn goes_on_before_a_zero(&self, chain: &Chain) -> bool {
+        let Bounds { last_proved, segment_base, .. } = *self.bounds;
+        let first = last_proved.map(|proved| proved.0.saturating_add(1));
+        let first = first.or(segment_base.map(|base| base.0)).unwrap_or(0);
+        let header = self.bytes.get(self.from..).and_then(HeaderV2::at_front);
+        let count =
+            header.map(|header| i64::from(header.last_offset_delta.get()).saturating_add(1));
+        chain.end + 1 == self.bytes.len()
+            && count.is_some_and(|count| chain.base == first.saturating_add(count))
     }
 
     /// True when a chain that does not hold cannot be the log's own. `settled` is a chain that

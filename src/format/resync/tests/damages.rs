@@ -225,6 +225,83 @@ fn bytes_inserted_or_removed() {
     }
 }
 
+/// Bytes are missing or too many behind every tenth batch: a length that is read across such a gap
+/// is 256 times too large, or anything, and leads to a batch now and then.
+#[test]
+fn gaps_of_a_byte_cost_no_batch_but_those_they_are_in() {
+    let values = |index: usize| vec![noise([300, 1, 40][index % 3] + index % 7, index as u64)];
+    let of = |index: usize| batch(index as i64, &values(index));
+    for equal in [None, Some(64), Some(88), Some(128), Some(200)] {
+        let batches = (0..6_000).map(|index| match equal {
+            Some(size) => batch(index as i64, &[noise(size, index as u64)]),
+            None => of(index),
+        });
+        let batches: Vec<Vec<u8>> = batches.collect();
+        for gap in [None, Some(0_u8), Some(1), Some(0xee)] {
+            let (mut bytes, mut expected) = (Vec::new(), Vec::new());
+            for (index, batch) in batches.iter().enumerate() {
+                let is_behind_gap = index % 10 == 0 && index > 0;
+                match gap {
+                    Some(byte) if is_behind_gap => bytes.push(byte),
+                    None if is_behind_gap => {
+                        bytes.extend(&batch[1..]);
+                        continue;
+                    }
+                    _ => {}
+                }
+                expected.push(bytes.len()..bytes.len() + batch.len());
+                bytes.extend(batch);
+            }
+            let found = salvage(&bytes);
+            assert_eq!(found.proved.len(), expected.len(), "{equal:?} {gap:?}");
+            assert_eq!(found.proved, expected, "{equal:?} {gap:?}");
+        }
+    }
+}
+
+/// A length that is read from one byte further on is 256 times what it was: in small batches it
+/// leads to one of them every few times.
+#[test]
+fn a_length_across_a_gap_leads_to_a_batch_by_chance() {
+    let batches: Vec<Vec<u8>> =
+        (0..600).map(|index| batch(index, &[noise(1 + index as usize * 37 % 53, 3)])).collect();
+    let (log, mut landings) = (Log::of(&batches), 0);
+    for index in 1..log.batches() {
+        let start = log.starts[index];
+        let mut bytes = log.bytes.clone();
+        bytes.remove(start);
+        let length = u32::from_be_bytes(*bytes[start + 8..].first_chunk().unwrap());
+        let claim = start + 13 + length as usize;
+        landings += u32::from(log.starts.contains(&claim));
+        let shifted = log.without(&[index]).into_iter().map(|range| match range.start > start {
+            true => range.start - 1..range.end - 1,
+            false => range,
+        });
+        assert_eq!(salvage(&bytes).proved, shifted.collect::<Vec<_>>(), "{index}");
+    }
+    assert!(landings >= 5, "{landings}");
+}
+
+/// What a sound length leads to is believed, whatever is inside: here batches in values that no
+/// record frames, with offsets that may come next, and behind it another gap.
+#[test]
+fn a_sound_length_is_no_chance() {
+    let payload = |base: i64| [noise(50, 1), archive(base + 1), noise(20, 2)].concat();
+    let batches: Vec<Vec<u8>> =
+        (0..30).map(|i| batch_of(10 * i, 4, 10, &payload(10 * i))).collect();
+    let log = Log::of(&batches);
+    for index in 0..log.batches() - 3 {
+        // Sound but for bits under the checksum, and a header that cannot be.
+        for (at, mask) in [(70, 1), (21, 0x80), (43, 0x80)] {
+            let mut bytes = log.bytes.clone();
+            bytes[log.starts[index] + at] ^= mask;
+            assert_eq!(salvage(&bytes).proved, log.without(&[index]), "{index} {at}");
+            bytes.insert(log.starts[index + 2], 0xee);
+            assert_eq!(salvage(&bytes).proved.len(), 29, "{index} {at}");
+        }
+    }
+}
+
 #[test]
 fn cut_at_every_byte() {
     for batches in [plain_batches(8), archiving_batches(5, b"", 2), legacy_batches(6)] {
@@ -384,4 +461,38 @@ fn any_one_stretch_of_damage_costs_what_it_touches() {
         }
     }
     assert!(wrong.is_empty(), "{} {wrong:?}", wrong.len());
+}
+
+/// The first of batches that stand in another order is damaged; what stands behind the last whole
+/// one takes nothing away from those before it.
+#[test]
+fn a_tail_costs_nothing_before_it() {
+    let next = batch(5_000, &[noise(90, 4)]);
+    let garbage = noise(30, 12);
+    let tails = [&b""[..], &[0], &[0; 5], &[0; 17], &[0; 600], &garbage, &next[..50]];
+    let logs = [
+        plain_batches(20),
+        archiving_batches(20, b"", 1),
+        (0..20).map(|i| batch_of(3 * i, 4, 3, &noise(80, i.cast_unsigned()))).collect(),
+    ];
+    for (which, batches) in logs.iter().enumerate() {
+        for front in [&[0_usize, 1][..], &[0, 2, 1], &[0, 3, 2, 1], &[1, 0], &[2, 1, 0]] {
+            let order = front.iter().copied().chain(front.len()..batches.len());
+            let moved: Vec<Vec<u8>> = order.map(|number| batches[number].clone()).collect();
+            let log = Log::of(&moved);
+            let damaged = usize::from(front[0] == 0);
+            for tail in tails {
+                let mut bytes = [log.bytes.clone(), tail.to_vec()].concat();
+                bytes[log.starts[damaged] + 45] ^= 2;
+                let found = salvage(&bytes);
+                assert_eq!(found.proved, log.without(&[damaged]), "{which} {front:?} {tail:?}");
+                let is_in_order = front == [0, 1];
+                if is_in_order && which != 1 {
+                    bytes[log.starts[1]..][..21].fill(0xa7);
+                    let found = salvage(&bytes);
+                    assert_eq!(found.proved, log.without(&[1]), "{which} header {tail:?}");
+                }
+            }
+        }
+    }
 }

@@ -103,6 +103,14 @@ fn hostile(which: usize, length: usize) -> Vec<u8> {
             // Messages of magic 0 that overlap as closely as they can.
             4 => bytes.extend([0, 0, 0, 14, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255]),
             5 => bytes.extend([2, 0, 0, 0, 1, 0]),
+            // Between batches what is no header, and leads to a batch far ahead.
+            6 => {
+                let mut gap = [0x70; 80];
+                let claim = 80 + 141 * (left / 282) as i32;
+                gap[8..12].copy_from_slice(&(claim - 12).to_be_bytes());
+                bytes.extend(gap);
+                bytes.extend(batch_of(at as i64, 0, 0, b""));
+            }
             // A damaged batch after the other.
             _ => {
                 let mut message = message(at as i64, 0, 0, b"");
@@ -117,7 +125,7 @@ fn hostile(which: usize, length: usize) -> Vec<u8> {
 
 #[test]
 fn work_is_linear_on_hostile_input() {
-    for which in 0..7 {
+    for which in 0..8 {
         for length in [50_000, 100_000, 200_000, 800_000] {
             let work = salvage_of_damages(&hostile(which, length));
             let (length, supply) = (length as u64, 2 * length as u64 + 8 * LOOKAHEAD as u64);
