@@ -46,6 +46,17 @@ pub struct Action {
     pub code: Option<&'static str>,
 }
 
+/// Why an index is written whose log is.
+pub const WITH_ITS_LOG: &str = "goes with its log";
+
+impl Action {
+    /// True for what follows from another action and needs no word of its own.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        self.kind == ActionKind::RebuildDerived && self.reason == WITH_ITS_LOG
+    }
+}
+
 /// What can be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ActionKind {
@@ -103,11 +114,14 @@ pub struct Loss {
     /// Which of its bytes go.
     pub range: Range<Position>,
     /// Which offsets no reader gets any more: both inside. `None` where none is missing: a second
-    /// copy, zeros, or bytes between batches that follow each other.
+    /// copy, zeros, or bytes between batches that follow each other; and where nobody can know
+    /// which, when there are no `records` either.
     pub offsets: Option<(Offset, Offset)>,
     /// How many records that is at most; fewer where the partition was compacted. `None` when
-    /// nobody can know: bytes at the end of the log.
+    /// nobody can know.
     pub records: Option<u64>,
+    /// True for the end of the log where it was never finished: nobody was promised that.
+    pub is_unfinished: bool,
 }
 
 impl Loss {
@@ -138,6 +152,10 @@ impl Plan {
     /// only where this is the sole copy. Nobody was promised what is cut off at the end.
     #[must_use]
     pub fn loses_records(&self) -> bool {
-        self.losses.iter().any(|loss| loss.offsets.is_some())
+        let may_have = |loss: &Loss| match loss.records {
+            Some(records) => records > 0,
+            None => !loss.is_unfinished,
+        };
+        self.losses.iter().any(|loss| loss.offsets.is_some() || may_have(loss))
     }
 }
