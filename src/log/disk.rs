@@ -76,7 +76,41 @@ pub trait Disk {
     /// When it cannot be given, or is taken.
     fn link(&self, file: &File, path: &Path) -> io::Result<()>;
 
-    /// Renames within a directory; what had the new name is gone.
+    /// Gives a file that has a name another one, that is free, on the same file system. Both are
+    /// the file's from then on.
+    ///
+    /// # Errors
+    /// When it cannot be given, or is taken; see [`is_unsupported`].
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Makes a directory, which only its owner may enter.
+    ///
+    /// # Errors
+    /// When it cannot be made, or the name is taken.
+    fn make_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// Opens a file that is there, to write behind its end.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or is a symbolic link.
+    fn open_to_append(&self, path: &Path) -> io::Result<File>;
+
+    /// Copies some of `length` bytes at `at` of a file to `position` of another, inside the
+    /// system, which may let both have the same blocks; says how many, none at the end of `from`.
+    ///
+    /// # Errors
+    /// When none could be copied; see [`is_unsupported`].
+    fn copy_range(
+        &self,
+        from: &File,
+        at: u64,
+        to: &File,
+        position: u64,
+        length: u64,
+    ) -> io::Result<u64>;
+
+    /// Renames within a file system; what had the new name is gone. From one directory to another
+    /// both have to be synced.
     ///
     /// # Errors
     /// When it cannot be renamed. Nothing has changed then.
@@ -94,12 +128,21 @@ pub trait Disk {
     /// When it cannot be taken away.
     fn unlink(&self, path: &Path) -> io::Result<()>;
 
+    /// Removes a directory with nothing in it.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    fn remove_directory(&self, path: &Path) -> io::Result<()>;
+
     /// Returns when the names in a directory are on the disk.
     ///
     /// # Errors
     /// When they are not, or may not be.
     fn sync_directory(&self, directory: &Path) -> io::Result<()>;
 }
+
+/// The most bytes that are copied by one call, so that a signal need not wait.
+const COPY_AT_ONCE: usize = 64 << 20;
 
 /// The disk itself.
 #[derive(Clone, Copy, Debug)]
@@ -167,6 +210,38 @@ impl Disk for RealDisk {
         }
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        Ok(rustix::fs::linkat(CWD, from, CWD, to, AtFlags::empty())?)
+    }
+
+    fn make_directory(&self, path: &Path) -> io::Result<()> {
+        Ok(rustix::fs::mkdir(path, Mode::RWXU)?)
+    }
+
+    fn open_to_append(&self, path: &Path) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
+    }
+
+    fn copy_range(
+        &self,
+        from: &File,
+        mut at: u64,
+        to: &File,
+        mut position: u64,
+        length: u64,
+    ) -> io::Result<u64> {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let copied = rustix::fs::copy_file_range(
+            from,
+            Some(&mut at),
+            to,
+            Some(&mut position),
+            length.min(COPY_AT_ONCE),
+        )?;
+        Ok(copied as u64)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         std::fs::rename(from, to)
     }
@@ -177,6 +252,10 @@ impl Disk for RealDisk {
 
     fn unlink(&self, path: &Path) -> io::Result<()> {
         Ok(rustix::fs::unlink(path)?)
+    }
+
+    fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        Ok(rustix::fs::rmdir(path)?)
     }
 
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {
@@ -204,6 +283,8 @@ pub fn is_unsupported(error: &io::Error) -> bool {
         // No hard links, or none across the layers of a container.
         Errno::PERM,
         Errno::XDEV,
+        // No more of them of one file.
+        Errno::MLINK,
     ];
     Errno::from_io_error(error).is_some_and(|error| answers.contains(&error))
 }

@@ -1,5 +1,9 @@
-//! What stands behind a name that is no regular file of Kafka's.
+//! What stands behind the names in a directory.
 
+use crate::error::{Error, Result};
+use rustix::fs::{Mode, OFlags};
+use std::ffi::OsString;
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -19,15 +23,24 @@ pub enum EntryKind {
     DanglingLink,
     /// A pipe, a socket, a device, or a link to one.
     Other,
-    /// It is not there any more, or its directory does not let one ask.
+    /// It is not there any more.
     Gone,
+    /// Nobody can tell: its directory does not let one ask, or the disk does not answer.
+    Unknown,
 }
 
 impl EntryKind {
     /// What is at `path`. Nothing is opened.
     #[must_use]
     pub fn of(path: &Path) -> Self {
-        let Ok(metadata) = path.symlink_metadata() else { return Self::Gone };
+        let metadata = match path.symlink_metadata() {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                let is_gone =
+                    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+                return if is_gone { Self::Gone } else { Self::Unknown };
+            }
+        };
         let is_link = metadata.is_symlink();
         let target = if is_link { path.metadata() } else { Ok(metadata) };
         match target {
@@ -40,6 +53,30 @@ impl EntryKind {
             Err(_) => Self::DanglingLink,
         }
     }
+}
+
+/// The names in a directory, in their order.
+///
+/// # Errors
+/// When it cannot be listed.
+pub fn names_in(directory: &Path) -> Result<Vec<OsString>> {
+    let fail = |error| Error::new("listing", directory, error);
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(fail)? {
+        names.push(entry.map_err(fail)?.file_name());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Opens a directory, to ask or set whose it is.
+///
+/// # Errors
+/// When it cannot be opened, or is none.
+pub fn open_directory(path: &Path) -> Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(path, flags, Mode::empty());
+    opened.map(File::from).map_err(|error| Error::new("opening", path, error.into()))
 }
 
 #[cfg(test)]
@@ -57,6 +94,7 @@ mod tests {
         for target in ["file", "directory", "nothing", "/dev/null"] {
             symlink(target, path(&format!("to-{}", target.trim_start_matches("/dev/")))).unwrap();
         }
+        let long = "n".repeat(300);
         let table = [
             ("file", EntryKind::File),
             ("directory", EntryKind::Directory),
@@ -65,6 +103,8 @@ mod tests {
             ("to-nothing", EntryKind::DanglingLink),
             ("to-null", EntryKind::Other),
             ("nothing", EntryKind::Gone),
+            ("file/nothing", EntryKind::Gone),
+            (long.as_str(), EntryKind::Unknown),
         ];
         for (name, kind) in table {
             assert_eq!(EntryKind::of(&path(name)), kind, "{name}");

@@ -115,6 +115,17 @@ impl Attributes {
         Ok(Self { user, group, mode: 0o644, modified: None, extended: Vec::new() })
     }
 
+    /// The same, as far as this process may give it to a file: only root gives files away.
+    #[must_use]
+    pub fn given_by_this_process(mut self) -> Self {
+        let user = rustix::process::geteuid();
+        if !user.is_root() {
+            self.user = user.as_raw();
+            self.group = rustix::process::getegid().as_raw();
+        }
+        self
+    }
+
     /// True when `other` is the same but for its age.
     #[must_use]
     pub fn is_as_open_as(&self, other: &Self) -> bool {

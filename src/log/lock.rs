@@ -9,7 +9,7 @@
 use super::disk::Disk;
 use super::file_facts::{Attributes, place_of};
 use super::log_dir::{Liveness, holder_of, is_log_dir, liveness, log_dir_of};
-use super::new_file::{Image, Place, put};
+use super::new_file::{Content, Image, Place, put};
 use crate::error::{Error, Result};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -127,7 +127,8 @@ impl Guard {
         !matches!(self.kind, Kind::Alone { directory: None })
     }
 
-    /// True when this is the right to change the partition directory at `path`.
+    /// True when this is the right to change the files of the directory at `path`: a partition, or
+    /// the log dir itself.
     #[must_use]
     pub fn covers(&self, path: &Path) -> bool {
         let is_here = |path: &Path| place_of(path).is_ok_and(|place| place == self.place);
@@ -135,7 +136,8 @@ impl Guard {
             Kind::Alone { .. } => is_here(path),
             // By name or in fact: a partition may be a symbolic link in its log dir.
             Kind::LogDir { .. } => {
-                path.parent().is_some_and(is_here)
+                is_here(path)
+                    || path.parent().is_some_and(is_here)
                     || path.canonicalize().is_ok_and(|path| path.parent().is_some_and(is_here))
             }
         }
@@ -210,7 +212,8 @@ fn open_or_create(path: &Path, log_dir: &Path, disk: &dyn Disk) -> Result<Option
     // first instant.
     let owner = Attributes::of_owner_of(log_dir);
     let attributes = owner.map_err(|error| Error::new("locking", path, error))?;
-    match put(disk, path, Image { bytes: b"", attributes: &attributes }, Place::Free(&|| Ok(()))) {
+    let image = Image { content: Content::Bytes(b""), attributes: &attributes };
+    match put(disk, path, image, Place::Free(&|_| Ok(()))) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.source.kind() == ErrorKind::AlreadyExists => Ok(None),
         Err(error) => Err(error),
@@ -407,7 +410,7 @@ mod tests {
         let error = Guard::of_partition_alone(&partition).unwrap_err();
         assert!(error.to_string().contains("it is in the log dir"), "{error}");
         let guard = Guard::of_log_dir(root.path(), &RealDisk).unwrap();
-        assert!(guard.covers(&partition) && !guard.covers(root.path()));
+        assert!(guard.covers(&partition) && guard.covers(root.path()));
         std::os::unix::fs::symlink(&partition, root.path().join("link-0")).unwrap();
         assert!(guard.covers(&root.path().join("link-0")));
     }

@@ -174,6 +174,12 @@ pub fn is_log_dir(path: &Path) -> Result<bool> {
     Ok(listed.has_marks() || listed.has_partition_beside(None))
 }
 
+/// True when the directory at `path` is a partition by its content.
+#[must_use]
+pub fn is_partition(path: &Path) -> bool {
+    Listed::of(path).is_ok_and(|listed| listed.is_partition())
+}
+
 /// The parent of the partition directory at `path`, when it is a log dir for another reason than
 /// this partition.
 #[must_use]

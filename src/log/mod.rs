@@ -15,6 +15,7 @@
 //!
 //! What a file is, its name says; what a directory is, its content says.
 
+pub mod appender;
 mod cutter;
 pub mod damage;
 pub mod disk;
@@ -37,7 +38,7 @@ mod stream;
 pub mod summary;
 mod window;
 
-pub use entry::EntryKind;
+pub use entry::{EntryKind, names_in, open_directory};
 pub use file_bytes::{Access, FileBytes, open_regular, read_small};
 pub use log_dir::{LogDir, find};
 pub use log_dir_context::LogDirContext;

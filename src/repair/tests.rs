@@ -1,7 +1,10 @@
 //! Plans applied: to a disk that works, to one that fails at each call, to one that loses power.
 
+mod broker;
 mod faults;
+mod keeping;
 mod power_cut;
+mod power_cut_keeping;
 
 use super::change::{Change, WriteFile};
 use super::*;
@@ -127,6 +130,7 @@ fn words(applied: &[Applied]) -> Vec<String> {
     let word = |applied: &Applied| match &applied.outcome {
         Outcome::Written => "written".to_owned(),
         Outcome::Equal => "equal".to_owned(),
+        Outcome::NotAttempted => "not attempted".to_owned(),
         Outcome::Failed(error) => error.to_string(),
     };
     applied.iter().map(word).collect()
@@ -138,7 +142,7 @@ fn a_plan_is_applied_once_and_finds_nothing_to_do_then() {
     let expected = scene.files_afterwards();
     let epochs = FileIdentity::of(&scene.epochs()).unwrap();
     let plan = scene.plan();
-    let applied = apply(&plan, &scene.guard(), &RealDisk);
+    let applied = apply(&plan, &Terms::of_derived(&scene.guard(), &RealDisk));
     assert_eq!(words(&applied), ["written", "written", "equal"]);
     assert_eq!(scene.files(), expected);
     assert_eq!(FileIdentity::of(&scene.epochs()).unwrap(), epochs);
@@ -148,14 +152,14 @@ fn a_plan_is_applied_once_and_finds_nothing_to_do_then() {
         names.map(|name| FileIdentity::of(&scene.directory().join(name)).unwrap()).collect()
     };
     let (before, directory) = (identities(&scene), fs::metadata(scene.directory()).unwrap());
-    let again = apply(&scene.plan(), &scene.guard(), &RealDisk);
+    let again = apply(&scene.plan(), &Terms::of_derived(&scene.guard(), &RealDisk));
     assert_eq!(words(&again), ["equal", "equal", "equal"]);
     assert_eq!(identities(&scene), before);
     let after = fs::metadata(scene.directory()).unwrap();
     assert_eq!(after.modified().unwrap(), directory.modified().unwrap());
 
     // The plan that was applied is about files that are no more.
-    let stale = words(&apply(&plan, &scene.guard(), &RealDisk));
+    let stale = words(&apply(&plan, &Terms::of_derived(&scene.guard(), &RealDisk)));
     assert!(stale[0].ends_with("it changed since it was looked at"), "{stale:?}");
     assert!(stale[1].ends_with("it changed since it was looked at"), "{stale:?}");
 }
@@ -204,7 +208,7 @@ fn a_file_that_changed_since_is_left_alone_and_the_others_are_done() {
         let plan = scene.plan();
         change(&scene);
         let link = index(&scene).symlink_metadata().ok();
-        let applied = apply(&plan, &scene.guard(), &RealDisk);
+        let applied = apply(&plan, &Terms::of_derived(&scene.guard(), &RealDisk));
         for (at, applied) in applied.iter().take(2).enumerate() {
             let failed = matches!(applied.outcome, Outcome::Failed(_));
             assert_eq!(failed, at == which, "{number}: {applied:?}");
@@ -218,7 +222,7 @@ fn a_file_that_changed_since_is_left_alone_and_the_others_are_done() {
     let plan = scene.plan();
     fs::write(scene.path("log"), pattern(1, 5001)).unwrap();
     let files = scene.files();
-    let said = words(&apply(&plan, &scene.guard(), &RealDisk));
+    let said = words(&apply(&plan, &Terms::of_derived(&scene.guard(), &RealDisk)));
     assert!(said.iter().all(|said| said.contains(".log: it changed since")), "{said:?}");
     assert_eq!(scene.files(), files);
 }
@@ -242,9 +246,12 @@ fn what_a_killed_run_left_goes_with_the_next_that_changes_something() {
         fs::write(scene.directory().join(name), "x").unwrap();
     }
     let equal = scene.plan().split_off(2);
-    assert_eq!(words(&apply(&equal, &scene.guard(), &RealDisk)), ["equal"]);
+    assert_eq!(words(&apply(&equal, &Terms::of_derived(&scene.guard(), &RealDisk))), ["equal"]);
     assert!(leftover.exists());
-    assert_eq!(words(&apply(&scene.plan(), &scene.guard(), &RealDisk))[0], "written");
+    assert_eq!(
+        words(&apply(&scene.plan(), &Terms::of_derived(&scene.guard(), &RealDisk)))[0],
+        "written"
+    );
     assert!(!leftover.exists());
     assert!(foreign.iter().all(|name| scene.directory().join(name).exists()));
 }
@@ -253,7 +260,7 @@ fn what_a_killed_run_left_goes_with_the_next_that_changes_something() {
 fn only_what_is_locked_is_changed() {
     let (scene, other) = (Scene::new(), Scene::new());
     let files = scene.files();
-    let said = words(&apply(&scene.plan(), &other.guard(), &RealDisk));
+    let said = words(&apply(&scene.plan(), &Terms::of_derived(&other.guard(), &RealDisk)));
     assert!(said[0].contains("what is locked is"), "{said:?}");
     assert_eq!(scene.files(), files);
 
@@ -262,7 +269,7 @@ fn only_what_is_locked_is_changed() {
     fs::remove_file(scene.root.path().join("meta.properties")).unwrap();
     fs::remove_file(scene.root.path().join(".lock")).unwrap();
     let guard = Guard::of_partition_alone(&scene.directory()).unwrap();
-    let applied = apply(&scene.plan(), &guard, &RealDisk);
+    let applied = apply(&scene.plan(), &Terms::of_derived(&guard, &RealDisk));
     assert_eq!(words(&applied), ["written", "written", "equal"]);
     assert!(!scene.root.path().join(".lock").exists());
 }
@@ -278,7 +285,7 @@ fn a_file_that_somebody_writes_is_left_alone() {
             return;
         }
         let plan = [scene.replace()];
-        let said = words(&apply(&plan, &scene.guard(), &RealDisk));
+        let said = words(&apply(&plan, &Terms::of_derived(&scene.guard(), &RealDisk)));
         assert!(said[0].ends_with("another process has it open for writing"), "{said:?}");
         assert_eq!(scene.files(), files);
         drop(held);
@@ -310,7 +317,10 @@ fn access_lists_are_those_of_the_file_and_not_of_the_directory() {
     RealDisk.set_attribute(&log, c"system.posix_acl_access", &LIST).unwrap();
 
     let expected = scene.files_afterwards();
-    assert_eq!(words(&apply(&scene.plan(), &scene.guard(), &RealDisk))[..2], ["written"; 2]);
+    assert_eq!(
+        words(&apply(&scene.plan(), &Terms::of_derived(&scene.guard(), &RealDisk)))[..2],
+        ["written"; 2]
+    );
     assert_eq!(scene.files(), expected);
     let lists = |kind: &str| {
         let extended = seen(&scene.path(kind)).1.extended;

@@ -114,6 +114,22 @@ impl Disk for Recorder {
         RealDisk.link(file, path)
     }
 
+    fn hard_link(&self, _: &Path, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn make_directory(&self, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn open_to_append(&self, _: &Path) -> io::Result<File> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn copy_range(&self, _: &File, _: u64, _: &File, _: u64, _: u64) -> io::Result<u64> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.note(Call::Rename { from: name_of(from), to: name_of(to) });
         RealDisk.rename(from, to)
@@ -122,6 +138,10 @@ impl Disk for Recorder {
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.note(Call::Rename { from: name_of(from), to: name_of(to) });
         RealDisk.rename_new(from, to)
+    }
+
+    fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        RealDisk.remove_directory(path)
     }
 
     fn unlink(&self, path: &Path) -> io::Result<()> {
@@ -140,7 +160,7 @@ fn record(has_unnamed: bool, choose: fn(&Scene) -> Change) -> Vec<Call> {
     let scene = Scene::new();
     let (calls, files) = Default::default();
     let disk = Recorder { calls, files, has_unnamed };
-    let applied = apply(&[choose(&scene)], &scene.guard(), &disk);
+    let applied = apply(&[choose(&scene)], &Terms::of_derived(&scene.guard(), &disk));
     assert_eq!(words(&applied), ["written"]);
     disk.calls.into_inner()
 }

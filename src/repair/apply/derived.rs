@@ -1,48 +1,24 @@
-//! Applies a plan: the only caller of a [`Disk`] that changes a broker's files.
+//! Derived files, written where they are: what stops one of them does not stop the next, and
+//! nothing is kept of what the log says anyway.
 //!
-//! First every action is looked at: is the file still what the plan saw, is it equal already, may
-//! this process write there, and is there room for all of it. Only then the first byte is written.
-//! What stops one file does not stop the next.
+//! First every file is looked at: is it still what the plan saw, is it equal already, may this
+//! process write there, and is there room for all of it. Only then the first byte is written.
 
-use super::change::{Change, WriteFile};
+use super::{Applied, Outcome};
 use crate::error::{Error, Result};
 use crate::log::disk::Disk;
 use crate::log::file_bytes::open_regular;
 use crate::log::file_facts::{Attributes, FileIdentity, Space, holds, may_change};
 use crate::log::lease::{Writers, writers};
 use crate::log::lock::Guard;
-use crate::log::new_file::{Image, Place, put, remove_leftovers};
+use crate::log::new_file::{Content, Image, Place, directory_of, put, remove_leftovers};
+use crate::repair::change::{Change, WriteFile};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
-
-/// What became of one action.
-#[derive(Debug)]
-pub struct Applied {
-    /// The file.
-    pub path: PathBuf,
-    /// How it went.
-    pub outcome: Outcome,
-    /// Why it could not be found out whether anyone is writing the file; the lock alone speaks
-    /// against it then.
-    pub unknown_writers: Option<String>,
-}
-
-/// How an action went.
-#[derive(Debug)]
-pub enum Outcome {
-    /// The file is on the disk as planned.
-    Written,
-    /// It held these bytes already, and was not touched.
-    Equal,
-    /// It could not be done. The file is as it was, unless the error is about syncing the
-    /// directory: then it is as planned, and may be as it was after a power cut.
-    Failed(Error),
-}
+use std::path::Path;
 
 /// Applies the actions one after the other. `guard` is the proof that nobody else does.
-#[must_use]
-pub fn apply(changes: &[Change], guard: &Guard, disk: &dyn Disk) -> Vec<Applied> {
+pub(super) fn apply(changes: &[Change], guard: &Guard, disk: &dyn Disk) -> Vec<Applied> {
     let mut directories = BTreeMap::new();
     let look = |action| look(action, guard, &mut directories);
     let looked: Vec<Result<Looked>> = changes.iter().map(look).collect();
@@ -87,7 +63,8 @@ fn look<'a>(
     directories: &mut Directories<'a>,
 ) -> Result<Looked> {
     let Change::WriteFile(WriteFile { path, after, before, .. }) = action else {
-        return Err(Error::other("changing", action.path(), "not yet"));
+        let why = "it is changed only where what it was is kept";
+        return Err(Error::other("changing", action.path(), why));
     };
     check_unchanged(action)?;
     if before.is_some_and(|before| before.size == after.len() as u64) {
@@ -110,17 +87,12 @@ fn look<'a>(
     Ok(Looked::Different(space))
 }
 
-fn directory_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 /// Every file that the plan rests on is still what it was.
 fn check_unchanged(action: &Change) -> Result<()> {
     let Change::WriteFile(WriteFile { path, before, made_from, .. }) = action else {
         return Ok(());
     };
-    let changed =
-        |path: &Path| Err(Error::other("replacing", path, "it changed since it was looked at"));
+    let changed = |path: &Path| Err(has_changed(path));
     if FileIdentity::of(path)? != *before {
         return changed(path);
     }
@@ -132,14 +104,24 @@ fn check_unchanged(action: &Change) -> Result<()> {
     Ok(())
 }
 
+pub(super) fn has_changed(path: &Path) -> Error {
+    Error::other("replacing", path, "it changed since it was looked at")
+}
+
 /// What the actions on one file system need, and what it has.
-struct Room {
-    space: Space,
-    needed: u64,
+pub(super) struct Room {
+    pub(super) space: Space,
+    pub(super) needed: u64,
 }
 
 impl Room {
-    fn suffices(&self, path: &Path) -> Result<()> {
+    /// Counts a file of `length` bytes.
+    pub(super) fn add(&mut self, length: u64) {
+        let blocks = length.div_ceil(self.space.block);
+        self.needed = self.needed.saturating_add(blocks.saturating_mul(self.space.block));
+    }
+
+    pub(super) fn suffices(&self, path: &Path) -> Result<()> {
         let why = match self.space.free {
             _ if self.space.is_out_of_files => "the file system takes no more files".to_owned(),
             Some(free) if free < self.needed => {
@@ -160,8 +142,7 @@ fn rooms(changes: &[Change], looked: &[Result<Looked>]) -> BTreeMap<u64, Room> {
         let Ok(Looked::Different(space)) = looked else { continue };
         let Change::WriteFile(WriteFile { after, .. }) = action else { continue };
         let room = rooms.entry(space.device).or_insert(Room { space: *space, needed: 0 });
-        let blocks = (after.len() as u64).div_ceil(space.block);
-        room.needed = room.needed.saturating_add(blocks.saturating_mul(space.block));
+        room.add(after.len() as u64);
     }
     rooms
 }
@@ -172,15 +153,16 @@ fn ask_writers(action: &Change, unknown: &mut Option<String>) -> Result<()> {
     for path in before.map(|_| path).into_iter().chain([like]) {
         match writers(path)? {
             Writers::Nobody => {}
-            Writers::Somebody => {
-                let why = "another process has it open for writing";
-                let busy = io::Error::new(ErrorKind::ResourceBusy, why);
-                return Err(Error::new("replacing", path, busy));
-            }
+            Writers::Somebody => return Err(is_written(path)),
             Writers::Unknown(why) => *unknown = Some(why),
         }
     }
     Ok(())
+}
+
+pub(super) fn is_written(path: &Path) -> Error {
+    let why = "another process has it open for writing";
+    Error::new("replacing", path, io::Error::new(ErrorKind::ResourceBusy, why))
 }
 
 fn write(action: &Change, disk: &dyn Disk) -> Result<()> {
@@ -190,14 +172,16 @@ fn write(action: &Change, disk: &dyn Disk) -> Result<()> {
     let model = if before.is_some() { path } else { like };
     let attributes = Attributes::of_open(&open_regular(model)?)
         .map_err(|error| Error::new("looking at", model, error))?;
-    let check = || check_unchanged(action);
+    let check = |_: &FileIdentity| check_unchanged(action);
     let place = if before.is_some() { Place::Taken(&check) } else { Place::Free(&check) };
-    put(disk, path, Image { bytes: after, attributes: &attributes }, place).map(drop)
+    put(disk, path, Image { content: Content::Bytes(after), attributes: &attributes }, place)
+        .map(drop)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
     #[test]
     fn room_is_counted_in_blocks_and_for_all_files_together() {
