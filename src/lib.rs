@@ -51,10 +51,12 @@
 //!
 //! 1. `format` opens nothing, prints nothing, panics on nothing. Any bytes: bounded memory, linear
 //!    time, no recursion.
-//! 2. Only `log` reads files, and only `log/disk.rs` changes them. It is called through
-//!    `log/new_file.rs`, which puts whole files in their places, and through that by two only:
-//!    `repair/apply.rs`, which demands a [`log::lock::Guard`] as proof that no broker is at work,
-//!    and `log/lock.rs`, which may create the lock file.
+//! 2. Only `log` reads files, and only `log/disk.rs` changes them. It is called by
+//!    `log/new_file.rs`, which puts whole files in their places, and `log/appender.rs`, which adds
+//!    lines to one; by `repair/apply`, `repair/backup` and `repair/undo`, which demand a
+//!    [`log::lock::Guard`] as proof that no broker is at work; by `log/lock.rs`, which may create
+//!    the lock file; by `repair/copy.rs`, which fills a new directory; and by
+//!    `bin/seg/repair/plan_file.rs`, which writes a plan outside of every log dir.
 //! 3. Above `format`, corruption is a [`check::Finding`]; it becomes an [`error::Error`] only where
 //!    the one thing asked for cannot be given.
 //! 4. No library function prints, or looks at a terminal, a clock or the environment unless that

@@ -38,7 +38,7 @@ fn words(line: &str) -> Vec<String> {
 #[test]
 fn examples_run() {
     let help = text(&["--help"]);
-    let names = ["ls", "dump", "lookup", "explain"];
+    let names = ["ls", "dump", "lookup", "explain", "repair"];
     for name in names {
         assert!(help.contains(&format!("\n  {name} ")), "{name} is not in the help");
         let help = text(&[name, "--help"]);
@@ -58,7 +58,7 @@ fn examples_run() {
 
 #[test]
 fn every_help_ends_with_the_exit_status() {
-    for name in ["ls", "dump", "lookup", "explain"] {
+    for name in ["ls", "dump", "lookup", "explain", "repair"] {
         for flag in ["-h", "--help"] {
             assert!(text(&[name, flag]).contains("Exit status: 0"), "{name} {flag}");
         }
@@ -69,7 +69,7 @@ fn every_help_ends_with_the_exit_status() {
 fn completion_scripts_name_every_command() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = text(&["completions", shell]);
-        for name in ["ls", "dump", "lookup", "explain", "completions"] {
+        for name in ["ls", "dump", "lookup", "explain", "repair", "completions"] {
             assert!(script.contains(name), "{shell}: {name}");
         }
         // Scripts for other shells offer nothing of what stands without a flag.

@@ -32,6 +32,40 @@ fn without(from: &str, to: &str, endings: &[&str]) {
     }
 }
 
+/// Partitions that a repair finds nothing in, a flipped bit, a batch of zeros, and no indexes; each
+/// in a directory of its own, so that none is in a log dir.
+fn repairs() {
+    let healthy = "testdata/kafka-4.3.1/epochs-0";
+    let log = "00000000000000000000.log";
+    let partition = |of: &str| format!("tests/sessions/repair.in/{of}/orders-0");
+    drop(fs::remove_dir_all(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sessions/repair.in"),
+    ));
+    for of in ["healthy", "bit", "hole"] {
+        without(healthy, &partition(of), &[]);
+    }
+    without(healthy, &partition("indexes"), &["182.index", "182.timeindex"]);
+    damage(&format!("{healthy}/{log}"), &format!("{}/{log}", partition("bit")), 700);
+    let hole = Path::new(env!("CARGO_MANIFEST_DIR")).join(partition("hole")).join(log);
+    let mut bytes = fs::read(&hole).unwrap();
+    bytes.get_mut(619..722).unwrap().fill(0);
+    fs::write(hole, bytes).unwrap();
+}
+
+/// The damage that the README does, done as it says.
+fn disaster() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for left in ["disaster/kafka", "disaster/kafka.seg-backup"] {
+        drop(fs::remove_dir_all(root.join(left)));
+    }
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let mut blocks = readme.split("\n```sh\n").skip(1);
+    let script = blocks.find(|block| block.contains("disaster/kafka")).unwrap();
+    let script = script.split("\n```").next().unwrap();
+    let mut shell = std::process::Command::new("sh");
+    assert!(shell.args(["-eu", "-c", script]).current_dir(root).status().unwrap().success());
+}
+
 #[test]
 fn sessions() {
     let sessions = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sessions");
@@ -56,6 +90,8 @@ fn sessions() {
         "tests/sessions/reindex.in/orders-1",
         &["147.index", "147.txnindex"],
     );
+    repairs();
+    disaster();
     trycmd::TestCases::new()
         .case("tests/sessions/*.trycmd")
         .case("README.md")

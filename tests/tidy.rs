@@ -18,8 +18,22 @@ const UNSAFE_FILES: [&str; 3] =
 /// The one file that changes disks.
 const DISK_FILE: &str = "src/log/disk.rs";
 
-/// Files that may ask it to: what makes whole files of its calls, the lock file, and plans.
-const DISK_USERS: [&str; 3] = ["src/log/new_file.rs", "src/log/lock.rs", "src/repair/apply.rs"];
+/// Files that may ask it to: what makes whole files of its calls, the lock file, plans and what
+/// they keep.
+const DISK_USERS: [&str; 12] = [
+    "src/log/appender.rs",
+    "src/log/new_file.rs",
+    "src/log/lock.rs",
+    "src/repair/apply/derived.rs",
+    "src/repair/apply/files.rs",
+    "src/repair/apply/mod.rs",
+    "src/repair/apply/segments.rs",
+    "src/repair/backup/manifest.rs",
+    "src/repair/backup/mod.rs",
+    "src/repair/backup/place.rs",
+    "src/repair/copy.rs",
+    "src/repair/undo.rs",
+];
 
 struct Source {
     path: String,
@@ -127,7 +141,9 @@ fn imports_go_down_only() {
             }
             for (number, line) in source.code().lines().enumerate() {
                 let line = line.trim_start();
-                if line.starts_with("//") {
+                // A file that `log` opened may be held.
+                let is_handle = layer == "src/repair/" && line == "use std::fs::File;";
+                if line.starts_with("//") || is_handle {
                     continue;
                 }
                 for word in words.iter().filter(|word| {

@@ -11,13 +11,23 @@
 //! ```
 
 pub mod apply;
+pub mod backup;
 pub mod change;
+pub mod copy;
+pub mod directory;
+pub mod layout;
+pub mod mend;
 pub mod plan;
+pub mod planner;
 pub mod rebuild;
+pub mod sums;
+pub mod undo;
 
-pub use apply::{Applied, Outcome, apply};
+pub use apply::{Applied, Outcome, Terms, apply};
 pub use change::Change;
+pub use copy::{check_place, copy_to};
 pub use plan::Plan;
+pub use undo::{Undone, undo};
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ mod completions;
 mod dump;
 mod explain;
 mod findings;
+mod guards;
 mod input;
 mod kafka_text;
 mod lookup;
@@ -13,6 +14,7 @@ mod output;
 mod progress_bar;
 mod reindex;
 mod render;
+mod repair;
 mod row;
 mod scope;
 mod select;
@@ -60,6 +62,7 @@ fn run(command: &Command, out: &mut Output) -> anyhow::Result<Outcome> {
         Command::Lookup(args) => lookup::run(args, out),
         Command::Verify(args) => verify::run(args, out),
         Command::Reindex(args) => reindex::run(args, out),
+        Command::Repair(args) => repair::run(args, out),
         Command::Explain(args) => explain::run(args, out),
         Command::Completions(args) => completions::run(args, out),
     }

@@ -2,6 +2,7 @@
 
 use crate::cli::{Common, EXIT_STATUS, Format, UsageError};
 use crate::findings;
+use crate::guards::Guards;
 use crate::input::STDIN;
 use crate::output::{Outcome, Output};
 use crate::progress_bar::Bar;
@@ -12,16 +13,15 @@ use crate::signals::{self, Interrupted};
 use crate::values::{count, plural, size, terminal_text};
 use clap::ValueEnum;
 use segkit::check::report::{Counts, PartitionReport, SegmentReport, Totals};
-use segkit::check::{Depth, Finding, Listener, Scope, Severity, VerifyOptions, verify};
+use segkit::check::{Depth, Finding, Listener, Severity, VerifyOptions, verify};
 use segkit::error::Error;
 use segkit::log::disk::RealDisk;
 use segkit::log::file_facts::FileIdentity;
-use segkit::log::lock::Guard;
 use segkit::log::names::PartitionDirSuffix;
 use segkit::log::{Access, FileKind};
 use segkit::progress::Progress;
 use segkit::repair::rebuild::{self, Compared, Verdict};
-use segkit::repair::{self, Applied};
+use segkit::repair::{self, Applied, Terms};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -103,7 +103,7 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
     });
     let guards = match args.check {
         true => Guards::default(),
-        false => Guards::take(&mut scope, out)?,
+        false => Guards::of_partitions(&mut scope, out)?,
     };
     let options = VerifyOptions {
         depth: Depth::Checksums,
@@ -152,49 +152,6 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
         Format::Text => out.write(tally.text(args.check, seconds).as_bytes())?,
     }
     Ok(Outcome::default())
-}
-
-/// The locks of all log dirs and lone partitions, held while anything is written.
-#[derive(Default)]
-struct Guards {
-    held: Vec<Guard>,
-}
-
-impl Guards {
-    /// Takes the lock of every partition's log dir. What is locked by somebody else is said, and
-    /// left out.
-    fn take(scope: &mut Scope, out: &mut Output) -> io::Result<Self> {
-        let mut refused: BTreeSet<PathBuf> = BTreeSet::new();
-        let mut held: HashMap<PathBuf, Guard> = HashMap::new();
-        for partition in &scope.partitions {
-            let path = partition.dir.path();
-            let log_dir = partition.log_dir.as_ref().map(|log_dir| log_dir.path());
-            let place = log_dir.unwrap_or(path).to_owned();
-            if held.contains_key(&place) || refused.contains(&place) {
-                continue;
-            }
-            let guard = match log_dir {
-                Some(log_dir) => Guard::of_log_dir(log_dir, &RealDisk),
-                None => Guard::of_partition_alone(path),
-            };
-            match guard {
-                Ok(guard) => drop(held.insert(place, guard)),
-                Err(error) => {
-                    out.error(&error)?;
-                    refused.insert(place);
-                }
-            }
-        }
-        scope.partitions.retain(|partition| {
-            let log_dir = partition.log_dir.as_ref().map(|log_dir| log_dir.path());
-            !refused.contains(log_dir.unwrap_or(partition.dir.path()))
-        });
-        Ok(Self { held: held.into_values().collect() })
-    }
-
-    fn of(&self, partition: &Path) -> Option<&Guard> {
-        self.held.iter().find(|guard| guard.covers(partition))
-    }
 }
 
 struct Watch(Bar);
@@ -348,7 +305,7 @@ impl Work<'_> {
             let changes = rebuild::changes(files, logs);
             let directory = logs.first().and_then(|(log, _)| log.parent());
             if let Some(guard) = directory.and_then(|path| self.guards.of(path)) {
-                let done = repair::apply(&changes, guard, &RealDisk);
+                let done = repair::apply(&changes, &Terms::of_derived(guard, &RealDisk));
                 applied.extend(done.into_iter().map(|applied| (applied.path.clone(), applied)));
             }
         }
@@ -365,6 +322,7 @@ impl Work<'_> {
             None => Action::Differs,
             Some(Applied { outcome: repair::Outcome::Written, .. }) => Action::Written,
             Some(Applied { outcome: repair::Outcome::Equal, .. }) => Action::Unchanged,
+            Some(Applied { outcome: repair::Outcome::NotAttempted, .. }) => Action::Failed,
             Some(Applied { outcome: repair::Outcome::Failed(error), .. }) => {
                 let said = error.to_string();
                 if self.said_last != said {

@@ -43,6 +43,12 @@ pub fn finding(sink: &mut impl Sink, finding: &Finding) {
 /// A row of type `summary`: the last line of a look.
 pub fn summary(sink: &mut impl Sink, totals: &Totals, counts: &Counts, seconds: f64) {
     sink.begin("summary");
+    summary_fields(sink, totals, counts, seconds);
+    sink.end();
+}
+
+/// What every summary says.
+pub(super) fn summary_fields(sink: &mut impl Sink, totals: &Totals, counts: &Counts, seconds: f64) {
     sink.int(PARTITIONS, as_i64(totals.partitions));
     sink.int(SEGMENTS, as_i64(totals.segments));
     sink.int(FILES, as_i64(totals.files));
@@ -54,7 +60,6 @@ pub fn summary(sink: &mut impl Sink, totals: &Totals, counts: &Counts, seconds: 
     sink.int(NOTES, as_i64(counts.notes));
     sink.int(UNREAD, as_i64(totals.coverage.unread));
     sink.json(SECONDS, format!("{seconds:.3}").as_bytes());
-    sink.end();
 }
 
 /// What a finding rests on, under names of its own code. True when the problem is one of these.

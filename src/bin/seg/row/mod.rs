@@ -10,6 +10,7 @@ mod finding;
 mod listing;
 mod names;
 mod place;
+mod repair;
 
 pub use derived::{derived_file, entries, verdict_text};
 pub use entry::*;
@@ -17,6 +18,7 @@ pub use explanation::explanation;
 pub use finding::{finding, summary};
 pub use listing::{PartitionFacts, SegmentFacts, partition, segment};
 pub use place::{HitPlace, hit, hit_text, miss};
+pub use repair::*;
 
 use crate::render::Sink;
 use crate::values::{self, ValueStyle};
