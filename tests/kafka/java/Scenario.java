@@ -90,6 +90,8 @@ public final class Scenario {
             case "upgrade" -> upgrade();
             case "old-compact" -> oldCompact();
             case "old-compact-on" -> oldCompactOn();
+            case "repair" -> repair();
+            case "repair-compact" -> alter("accounts", "cleanup.policy", "compact");
             default -> throw new IllegalArgumentException(name);
         }
     }
@@ -597,6 +599,39 @@ public final class Scenario {
         }
     }
 
+    /** What is going to be damaged. Run once in every life of the broker: some hundred batches in each of several segments. */
+    static void repair() throws Exception {
+        create("orders", 1, "segment", "65536");
+        create("payments", 1, "segment", "32768");
+        create("accounts", 1, "segment", "32768", "min.cleanable.dirty.ratio", "0.01");
+        var producers = new ArrayList<KafkaProducer<byte[], byte[]>>();
+        for (String codec : CODECS) {
+            producers.add(producer("compression.type", codec));
+        }
+        for (int i = 0; i < 260; i++) {
+            for (String topic : List.of("orders", "accounts")) {
+                batch(producers.get(random.nextInt(producers.size())), longer(topic, 1 + random.nextInt(5)));
+            }
+        }
+        var several = List.of(transactional("repair-a", "none"), transactional("repair-b", "lz4"));
+        for (int round = 0; round < 30; round++) {
+            for (var producer : several) {
+                producer.beginTransaction();
+            }
+            for (int i = 0; i < 2; i++) {
+                for (var producer : several) {
+                    batch(producer, longer("payments", 1 + random.nextInt(3)));
+                }
+                batch(producers.get(random.nextInt(producers.size())), longer("payments", 1 + random.nextInt(2)));
+            }
+            finish(several.get(round % 2), random.nextInt(3) > 0);
+            batch(several.get(1 - round % 2), longer("payments", 1));
+            finish(several.get(1 - round % 2), random.nextInt(3) > 0);
+        }
+        several.forEach(KafkaProducer::close);
+        producers.forEach(KafkaProducer::close);
+    }
+
     // ---- helpers ----
 
     /** Small segments and indexes; "segment" stands for whatever the release calls a segment size below 1 MiB. */
@@ -659,6 +694,14 @@ public final class Scenario {
         var out = new ArrayList<ProducerRecord<byte[], byte[]>>();
         for (int i = 0; i < count; i++) {
             out.add(new ProducerRecord<>(topic, bytes("key-" + random.nextInt(1000)), text(8 + random.nextInt(24))));
+        }
+        return out;
+    }
+
+    static List<ProducerRecord<byte[], byte[]>> longer(String topic, int count) {
+        var out = new ArrayList<ProducerRecord<byte[], byte[]>>();
+        for (int i = 0; i < count; i++) {
+            out.add(new ProducerRecord<>(topic, bytes("key-" + random.nextInt(1000)), text(60 + random.nextInt(200))));
         }
         return out;
     }
