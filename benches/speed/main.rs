@@ -26,6 +26,7 @@ mod generate;
 mod measure;
 mod peers;
 mod reindex;
+mod repair;
 mod report;
 mod verify;
 
@@ -78,6 +79,7 @@ fn main() {
     dump(&logs, &mut report);
     verify::verify(&logs, &mut report);
     reindex::reindex(&logs, &mut report);
+    repair::repair(&logs, &mut report);
     lookup(&logs, &mut report);
     kafka(&logs, &mut report);
     memory(&logs, &mut report);
