@@ -287,13 +287,9 @@ impl<'a> Repair<'a> {
                 let modified = like.and_then(|files| files.log.modified);
                 let size = segment.log.len();
                 images.insert(path.clone(), segment.log.clone());
-                // What it says of markers that are lost is still so.
-                let txn_index = there.iter().find(|files| files.base_offset == segment.base_offset);
+                // An entry whose marker is lost would hide what its producer wrote later.
                 let log = FileEntry { path, size, modified };
-                Some(SegmentFiles {
-                    txn_index: txn_index.and_then(|files| files.txn_index.clone()),
-                    ..SegmentFiles::new(segment.base_offset, log)
-                })
+                Some(SegmentFiles::new(segment.base_offset, log))
             })
             .collect();
         let has_unread = looks.iter().any(|look| !look.is_readable);
