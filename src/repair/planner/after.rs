@@ -206,8 +206,10 @@ impl<'a> Repair<'a> {
             let looked = self.look_at(layout, looks);
             // A broker leaves disorder as it is.
             let bad = unsound(layout, &looked.segments).filter(|_| !self.options.like_broker);
-            let Some(bad) = bad else { return (is_changed, looked) };
-            leave_group_of(layout, looks, bad);
+            match bad {
+                Some(bad) if leave_group_of(layout, looks, bad) => {}
+                _ => return (is_changed, looked),
+            }
         }
     }
 

@@ -56,11 +56,11 @@ pub(super) fn groups(layout: &Layout, segments: usize) -> (Vec<Group>, Vec<usize
 }
 
 /// Takes back what the layout does to a segment and to those that it is replaced with: they stay
-/// as they are.
-pub(super) fn leave_group_of(layout: &mut Layout, looks: &[SegmentLook], number: usize) {
+/// as they are. False when it takes the place of none, so that there is nothing to take back.
+pub(super) fn leave_group_of(layout: &mut Layout, looks: &[SegmentLook], number: usize) -> bool {
     let (groups, _) = groups(layout, looks.len());
     let Some(group) = groups.into_iter().find(|group| group.after.contains(&number)) else {
-        return;
+        return false;
     };
     let left: Vec<&SegmentLook> = (group.before.clone()).filter_map(|it| looks.get(it)).collect();
     let is_left = |file: &Path| left.iter().any(|look| *look.log == *file);
@@ -82,6 +82,7 @@ pub(super) fn leave_group_of(layout: &mut Layout, looks: &[SegmentLook], number:
         layout.segments.push(segment);
     }
     layout.segments.sort_by_key(|segment| segment.base_offset);
+    true
 }
 
 #[cfg(test)]
@@ -98,6 +99,28 @@ mod tests {
             is_changed: *is_changed,
         };
         Layout { segments: segments.iter().map(segment).collect(), ..Layout::default() }
+    }
+
+    #[test]
+    fn what_is_not_sound_is_taken_back_with_its_group_alone() {
+        let look = |number: i64| SegmentLook {
+            base_offset: Offset(number),
+            log: Path::new(&format!("{number}.log")).into(),
+            length: 10,
+            stretches: Vec::new(),
+            is_readable: true,
+            has_index: true,
+        };
+        let looks = [look(0), look(1), look(2)];
+        let mut made = layout(&[(&[0], true), (&[1, 2], true), (&[2], true), (&[], true)]);
+        assert!(leave_group_of(&mut made, &looks, 1));
+        let changed = |made: &Layout| made.segments.iter().filter(|it| it.is_changed).count();
+        assert_eq!((changed(&made), made.left_alone.len()), (2, 2));
+        let bytes: Vec<u64> = made.segments.iter().map(|segment| segment.log.len()).collect();
+        assert_eq!(bytes.iter().sum::<u64>(), 20);
+        // One that comes from nowhere is in no group.
+        let alone = made.segments.iter().position(|segment| segment.from.is_empty()).unwrap();
+        assert!(!leave_group_of(&mut made, &looks, alone));
     }
 
     #[test]
