@@ -14,6 +14,8 @@
 //!                runs        index entries      |
 //!                                               v
 //!                                             repair: a plan, then its application
+//!
+//!  records --> produce: which partition, which batch --> format::encode --> log::writer: appends
 //! ```
 //!
 //! Nothing flows back up. A command reads from top to bottom: open, compute, print.
@@ -33,6 +35,7 @@
 //!
 //! ```text
 //!   bin/seg --> repair --> check --> log --> format
+//!      '------> produce ------------------------^
 //!
 //!   error, limits, ordered, progress: anyone may use them
 //! ```
@@ -40,9 +43,10 @@
 //! | layer | what it is | never |
 //! |---|---|---|
 //! | [`mod@format`] | bytes to values and back; pure | files, sockets, threads, printing |
-//! | [`log`] | disks: names, bytes, directories, runs, lookup; the lock | judging, threads |
+//! | [`log`] | disks: names, bytes, directories, runs, locks, appending | judging, threads |
 //! | [`check`] | judges: what the views describe becomes findings | changing a disk |
 //! | [`repair`] | changes: a plan, applied under the lock | calls to the system of its own |
+//! | [`produce`] | a producer's work: records in, batches decided | files, clocks, threads |
 //! | `bin/seg` | talks: arguments in, rows out | knowing the bytes |
 //!
 //! # Invariants
@@ -54,9 +58,11 @@
 //! 2. Only `log` reads files, and only `log/disk.rs` changes them. It is called by
 //!    `log/new_file.rs`, which puts whole files in their places, and `log/appender.rs`, which adds
 //!    lines to one; by `repair/apply`, `repair/backup` and `repair/undo`, which demand a
-//!    [`log::lock::Guard`] as proof that no broker is at work; by `log/lock.rs`, which may create
-//!    the lock file; by `repair/copy.rs`, which fills a new directory; and by
-//!    `bin/seg/repair/plan_file.rs`, which writes a plan outside of every log dir.
+//!    [`log::lock::Guard`] as proof that no broker is at work; by `log/writer`, which appends to a
+//!    partition under the same proof, and changes no byte of a log that was there before; by
+//!    `log/lock.rs`, which may create the lock file; by `repair/copy.rs`, which fills a new
+//!    directory; and by `bin/seg/repair/plan_file.rs`, which writes a plan outside of every log
+//!    dir.
 //! 3. Above `format`, corruption is a [`check::Finding`]; it becomes an [`error::Error`] only where
 //!    the one thing asked for cannot be given.
 //! 4. No library function prints, or looks at a terminal, a clock or the environment unless that
@@ -85,5 +91,6 @@ pub mod format;
 pub mod limits;
 pub mod log;
 pub mod ordered;
+pub mod produce;
 pub mod progress;
 pub mod repair;

@@ -22,10 +22,10 @@
 
 use super::crc;
 use zerocopy::byteorder::big_endian::{I16, I32, I64, U16, U32};
-use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// The fields of the header as they stand in the file.
-#[derive(FromBytes, Immutable, KnownLayout, Unaligned, Clone, Copy, Debug)]
+#[derive(FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned, Clone, Copy, Debug)]
 #[repr(C)]
 pub(super) struct HeaderV2 {
     pub base_offset: I64,
@@ -51,7 +51,7 @@ impl HeaderV2 {
     /// The length field of a batch without a byte of records.
     pub(super) const MINIMUM_LENGTH: i32 = 49;
     /// Where the part under the checksum begins.
-    const CHECKED_FROM: usize = 21;
+    pub(super) const CHECKED_FROM: usize = 21;
 
     pub(super) fn at_front(bytes: &[u8]) -> Option<&Self> {
         Self::ref_from_prefix(bytes).ok().map(|(header, _)| header)

@@ -18,6 +18,7 @@
 //! No payload says how large it becomes in a way that can be trusted, so output goes into one
 //! buffer that grows as bytes come out and stops at a limit.
 
+use super::encode::Compressor;
 use super::{FormatError, FormatErrorKind, Position, Result, gzip, lz4_frame, xerial, zstd_frame};
 use std::{fmt, io};
 
@@ -44,6 +45,18 @@ impl Codec {
     #[must_use]
     pub fn from_id(id: u8) -> Option<Self> {
         Self::ALL.get(usize::from(id)).copied()
+    }
+
+    /// The compression id.
+    #[must_use]
+    pub fn id(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Gzip => 1,
+            Self::Snappy => 2,
+            Self::Lz4 => 3,
+            Self::Zstd => 4,
+        }
     }
 
     /// Kafka's own name.
@@ -121,13 +134,11 @@ impl Scratch {
     }
 }
 
-/// Appends `input`, compressed and framed as the Java client does it for `magic`, to `out`.
-///
-/// `level` is the codec's own; without one it is the client's default (gzip 6, zstd 3). Snappy has
-/// no levels, and lz4 is always written at its fast one, which is the client's default too.
+/// Appends `input`, compressed and framed as the Java client does it for `magic`, to `out`: a
+/// [`Compressor`] for once.
 ///
 /// # Errors
-/// When the codec's library has no memory for its context.
+/// When there is no such level, or the codec's library fails.
 pub fn compress(
     codec: Codec,
     magic: i8,
@@ -135,16 +146,8 @@ pub fn compress(
     level: Option<i32>,
     out: &mut Vec<u8>,
 ) -> io::Result<()> {
-    match codec {
-        Codec::None => {
-            out.extend_from_slice(input);
-            Ok(())
-        }
-        Codec::Gzip => gzip::compress(input, level, out),
-        Codec::Snappy => xerial::compress(input, out),
-        Codec::Lz4 => lz4_frame::compress(magic, input, out),
-        Codec::Zstd => zstd_frame::compress(input, level, out),
-    }
+    let mut compressor = Compressor::new(codec, level).map_err(io::Error::other)?;
+    compressor.compress(magic, input, out).map_err(io::Error::other)
 }
 
 /// How a compressed stream ended.
@@ -372,7 +375,9 @@ mod tests {
         let mut scratch = Scratch::new(1 << 20);
         for codec in Codec::ALL {
             for magic in [0, 2] {
-                let payload = compressed(codec, magic, CONTENT);
+                // There is no zstd in magic 0.
+                let payload =
+                    compressed(codec, if codec == Codec::Zstd { 2 } else { magic }, CONTENT);
                 for bit in 0..payload.len() * 8 {
                     let mut flipped = payload.clone();
                     flipped[bit / 8] ^= 1 << (bit % 8);
@@ -392,5 +397,6 @@ mod tests {
         let named = |id| Codec::from_id(id).map(Codec::name);
         let names = [Some("none"), Some("gzip"), Some("snappy"), Some("lz4"), Some("zstd"), None];
         assert_eq!([0, 1, 2, 3, 4, 5].map(named), names);
+        assert!(Codec::ALL.iter().all(|codec| Codec::from_id(codec.id()) == Some(*codec)));
     }
 }

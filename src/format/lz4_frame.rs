@@ -22,8 +22,7 @@
 
 use super::FormatErrorKind;
 use super::compression::{Codec, Ending, Outcome, Output, take_u32_le};
-use lz4_flex::block::{self, DecompressError};
-use std::io;
+use lz4_flex::block::{self, CompressTable, DecompressError};
 use twox_hash::XxHash32;
 
 const MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
@@ -148,31 +147,68 @@ fn compressed_block(bytes: &[u8], largest: usize, output: &mut Output<'_>) -> Ou
     }
 }
 
-/// Appends one frame of independent blocks of 64 KiB, without checksums.
-pub(super) fn compress(magic: i8, input: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
-    let [a, b, c, d] = MAGIC;
-    let (flags, block_size) = (FLAG_VERSION_1 | FLAG_INDEPENDENT, WRITTEN_BLOCK_ID << 4);
-    let checksum = if magic > 0 {
-        header_checksum(&[flags, block_size])
-    } else {
-        header_checksum(&[a, b, c, d, flags, block_size])
-    };
-    out.extend_from_slice(&[a, b, c, d, flags, block_size, checksum]);
-    for bytes in input.chunks(WRITTEN_BLOCK) {
-        let compressed = block::compress(bytes);
-        if compressed.len() < bytes.len() {
-            write_block(&compressed, 0, out)?;
-        } else {
-            write_block(bytes, STORED, out)?;
-        }
+/// The one level that there is: by it Kafka means the fast compressor, and its default. The others
+/// of its 17 mean the slow one, which the library does not have.
+pub(super) const LEVEL: i32 = 9;
+
+/// Writes frames; its memory is used again for each.
+pub(super) struct Encoder {
+    /// For blocks of a length that a `u16` has. With the other table the same bytes would come out
+    /// otherwise, and what comes out may not depend on what was compressed before.
+    small: CompressTable,
+    large: Option<CompressTable>,
+    /// Initialised memory for one block.
+    block: Vec<u8>,
+}
+
+impl Encoder {
+    pub(super) fn new() -> Self {
+        let block = vec![0; block::get_maximum_output_size(WRITTEN_BLOCK)];
+        Self { small: CompressTable::small(), large: None, block }
     }
-    out.extend_from_slice(&END_MARK);
-    Ok(())
+
+    /// Appends one frame of independent blocks of 64 KiB, without checksums.
+    pub(super) fn compress(
+        &mut self,
+        magic: i8,
+        input: &[u8],
+        out: &mut Vec<u8>,
+    ) -> std::result::Result<(), &'static str> {
+        let [a, b, c, d] = MAGIC;
+        let (flags, block_size) = (FLAG_VERSION_1 | FLAG_INDEPENDENT, WRITTEN_BLOCK_ID << 4);
+        let checksum = if magic > 0 {
+            header_checksum(&[flags, block_size])
+        } else {
+            header_checksum(&[a, b, c, d, flags, block_size])
+        };
+        out.extend_from_slice(&[a, b, c, d, flags, block_size, checksum]);
+        for bytes in input.chunks(WRITTEN_BLOCK) {
+            let table = if bytes.len() < usize::from(u16::MAX) {
+                &mut self.small
+            } else {
+                self.large.get_or_insert_with(CompressTable::large)
+            };
+            let length = block::compress_into_with_table(bytes, &mut self.block, table);
+            let block = self.block.get(..length.unwrap_or(usize::MAX));
+            let block = block.ok_or("the library failed")?;
+            if block.len() < bytes.len() {
+                write_block(block, 0, out)?;
+            } else {
+                write_block(bytes, STORED, out)?;
+            }
+        }
+        out.extend_from_slice(&END_MARK);
+        Ok(())
+    }
 }
 
 #[allow(clippy::little_endian_bytes)]
-fn write_block(bytes: &[u8], mark: u32, out: &mut Vec<u8>) -> io::Result<()> {
-    let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+fn write_block(
+    bytes: &[u8],
+    mark: u32,
+    out: &mut Vec<u8>,
+) -> std::result::Result<(), &'static str> {
+    let length = u32::try_from(bytes.len()).map_err(|_| "a block is too large")?;
     out.extend_from_slice(&(length | mark).to_le_bytes());
     out.extend_from_slice(bytes);
     Ok(())
@@ -221,7 +257,7 @@ mod tests {
 
     fn written(magic: i8, content: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        compress(magic, content, &mut out).unwrap();
+        Encoder::new().compress(magic, content, &mut out).unwrap();
         out
     }
 

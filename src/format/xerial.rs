@@ -15,7 +15,6 @@
 use super::FormatErrorKind;
 use super::compression::{Codec, Ending, Outcome, Output};
 use crate::limits::{SNAPPY_EXPANSION_SLACK, SNAPPY_MAX_EXPANSION};
-use std::io;
 
 /// Magic, version 1, readable by version 1.
 const HEADER: [u8; 16] = *b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";
@@ -87,17 +86,36 @@ fn block(block: &[u8], output: &mut Output<'_>) -> Outcome<()> {
     output.advance(written)
 }
 
-/// Appends one stream.
-pub(super) fn compress(input: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
-    let mut encoder = snap::raw::Encoder::new();
-    out.extend_from_slice(&HEADER);
-    for chunk in input.chunks(CHUNK) {
-        let compressed = encoder.compress_vec(chunk).map_err(io::Error::other)?;
-        let length = i32::try_from(compressed.len()).map_err(io::Error::other)?;
-        out.extend_from_slice(&length.to_be_bytes());
-        out.extend_from_slice(&compressed);
+/// Writes streams; its memory is used again for each.
+pub(super) struct Encoder {
+    library: snap::raw::Encoder,
+    /// Initialised memory for one block.
+    block: Vec<u8>,
+}
+
+impl Encoder {
+    pub(super) fn new() -> Self {
+        let block = vec![0; snap::raw::max_compress_len(CHUNK)];
+        Self { library: snap::raw::Encoder::new(), block }
     }
-    Ok(())
+
+    /// Appends one stream.
+    pub(super) fn compress(
+        &mut self,
+        input: &[u8],
+        out: &mut Vec<u8>,
+    ) -> std::result::Result<(), &'static str> {
+        out.extend_from_slice(&HEADER);
+        for chunk in input.chunks(CHUNK) {
+            let length = self.library.compress(chunk, &mut self.block);
+            let block = self.block.get(..length.unwrap_or(usize::MAX));
+            let block = block.ok_or("the library failed")?;
+            let length = i32::try_from(block.len()).map_err(|_| "a chunk is too large")?;
+            out.extend_from_slice(&length.to_be_bytes());
+            out.extend_from_slice(block);
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -126,11 +144,11 @@ mod tests {
         assert_eq!(decompressed(Codec::Snappy, 2, &hex(JAVA)), ALL);
         for (content, java) in [(CONTENT, JAVA), (b"", STREAM)] {
             let mut out = Vec::new();
-            compress(content, &mut out).unwrap();
+            Encoder::new().compress(content, &mut out).unwrap();
             assert_eq!(out, hex(java));
         }
         let mut out = Vec::new();
-        compress(&[7; (64 << 10) + 1], &mut out).unwrap();
+        Encoder::new().compress(&[7; (64 << 10) + 1], &mut out).unwrap();
         let lengths = |at: usize| i32::from_be_bytes(out[at..at + 4].try_into().unwrap()) as usize;
         let second = 16 + 4 + lengths(16);
         let third = second + 4 + lengths(second);
@@ -224,7 +242,7 @@ mod tests {
     #[test]
     fn a_bomb_stops_at_the_limit() {
         let mut bomb = Vec::new();
-        compress(&vec![0; 8 << 20], &mut bomb).unwrap();
+        Encoder::new().compress(&vec![0; 8 << 20], &mut bomb).unwrap();
         assert_eq!(limited(Codec::Snappy, 1 << 20, &bomb), Err("limit"));
         assert_eq!(limited(Codec::Snappy, (8 << 20) - 1, &bomb), Err("limit"));
         assert_eq!(limited(Codec::Snappy, 8 << 20, &bomb), Ok(8 << 20));

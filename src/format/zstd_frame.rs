@@ -15,8 +15,11 @@
 use super::FormatErrorKind;
 use super::compression::{Codec, Ending, Outcome, Output};
 use crate::limits::ZSTD_WINDOW_LOG_MAX;
-use std::io::{self, Write};
-use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, ResetDirective, get_error_name};
+use std::ops::RangeInclusive;
+use zstd::zstd_safe::zstd_sys::ZSTD_EndDirective;
+use zstd::zstd_safe::{
+    CCtx, CParameter, DCtx, DParameter, InBuffer, OutBuffer, ResetDirective, get_error_name,
+};
 
 /// The client's level when none is set.
 const DEFAULT_LEVEL: i32 = 3;
@@ -70,22 +73,63 @@ pub(super) fn decompress(
     Ok(Ending::default())
 }
 
-/// Appends one frame as an encoder of streams writes it: without content size and checksum.
-pub(super) fn compress(input: &[u8], level: Option<i32>, out: &mut Vec<u8>) -> io::Result<()> {
-    let mut encoder = zstd::Encoder::new(out, level.unwrap_or(DEFAULT_LEVEL))?;
-    if !input.is_empty() {
-        encoder.write_all(input)?;
-        // The client flushes before it closes, so that an empty block ends each of its frames.
-        encoder.flush()?;
+/// The levels that Kafka has.
+pub(super) const LEVELS: RangeInclusive<i32> = -131_072..=22;
+/// How much room there is at least and at most for what comes out next.
+const ROOM_LEAST: usize = 64;
+const ROOM_MOST: usize = 128 << 10;
+
+/// Writes frames; its memory is used again for each. How much that is depends on the level alone,
+/// as nothing tells the library how long a stream will be: a few MiB at 3, hundreds at 22.
+pub(super) struct Encoder(CCtx<'static>);
+
+impl Encoder {
+    /// An encoder of a level that there is, without one of the client's default.
+    pub(super) fn new(level: Option<i32>) -> std::result::Result<Self, &'static str> {
+        let mut context = CCtx::try_create().ok_or("no memory for a context")?;
+        let level = CParameter::CompressionLevel(level.unwrap_or(DEFAULT_LEVEL));
+        context.set_parameter(level).map_err(get_error_name)?;
+        Ok(Self(context))
     }
-    encoder.finish().map(|_| ())
+
+    /// Appends one frame as an encoder of streams writes it: without content size and checksum.
+    pub(super) fn compress(
+        &mut self,
+        input: &[u8],
+        out: &mut Vec<u8>,
+    ) -> std::result::Result<(), &'static str> {
+        let Self(context) = self;
+        // The frame before may not have been ended.
+        context.reset(ResetDirective::SessionOnly).map_err(get_error_name)?;
+        let mut rest = InBuffer::around(input);
+        // The client flushes before it closes, so that an empty block ends each of its frames.
+        let flush = [ZSTD_EndDirective::ZSTD_e_continue, ZSTD_EndDirective::ZSTD_e_flush];
+        let flush = flush.into_iter().filter(|_| !input.is_empty());
+        for directive in flush.chain([ZSTD_EndDirective::ZSTD_e_end]) {
+            loop {
+                out.reserve((input.len() - rest.pos()).clamp(ROOM_LEAST, ROOM_MOST));
+                let filled = out.len();
+                let mut room = OutBuffer::around_pos(out, filled);
+                let left = context.compress_stream2(&mut room, &mut rest, directive);
+                let left = left.map_err(get_error_name)?;
+                let is_done = match directive {
+                    ZSTD_EndDirective::ZSTD_e_continue => rest.pos() == input.len(),
+                    _ => left == 0,
+                };
+                if is_done {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::compression::testing::{ALL, CONTENT, decompressed, hex, limited};
     use super::*;
-    use zstd::zstd_safe::CParameter;
+    use std::io::Write;
 
     /// What `kafka-clients` 3.9.2 writes for [`CONTENT`].
     const JAVA: &str = "28b52ffd0058a40000686b61666b61207365676d656e7401002f692902010000";
@@ -109,7 +153,7 @@ mod tests {
         assert_eq!(decompressed(Codec::Zstd, 2, &hex(JAVA)), ALL);
         for (content, java) in [(CONTENT, JAVA), (b"", "28b52ffd2000010000")] {
             let mut out = Vec::new();
-            compress(content, None, &mut out).unwrap();
+            Encoder::new(None).unwrap().compress(content, &mut out).unwrap();
             assert_eq!(out, hex(java));
         }
     }
