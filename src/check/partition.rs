@@ -255,6 +255,13 @@ impl<'s> Join<'s> {
         let unreadable: HashSet<Arc<Path>> = unreadable.map(|f| Arc::clone(&f.file)).collect();
         let is_missing = |f: &Finding| matches!(f.problem, Problem::IndexMissing { .. });
         findings.retain(|finding| !(is_missing(finding) && unreadable.contains(&finding.file)));
+        // A segment that was written to when its writer was killed has neither: a broker that has
+        // to build the .index builds the .txnindex with it.
+        let last = self.scope.dir.segments.last().filter(|files| files.index.is_none());
+        findings.retain(|finding| {
+            let is_missing = matches!(finding.problem, Problem::TxnIndexMissing { .. });
+            !(is_missing && last.is_some_and(|last| last.log.path == *finding.file))
+        });
         findings.extend(in_directory);
         findings.retain(|finding| self.scope.wants_file(&finding.file));
         let log_dir = self.scope.log_dir.as_deref();

@@ -74,6 +74,12 @@ pub enum DamageKind {
 }
 
 impl DamageKind {
+    /// True for zeros up to the end of the file.
+    #[must_use]
+    pub fn is_zeros(&self) -> bool {
+        matches!(self, Self::Zeros)
+    }
+
     /// True for an end that a healthy or a killed broker leaves: no batch can be behind it.
     #[must_use]
     pub fn is_end_of_file(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Every call that changes a disk, one method each. No other file makes such a call, so a test can
 //! fail, cut short or drop any of them.
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, XattrFlags};
+use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags, RenameFlags, XattrFlags};
 use rustix::io::Errno;
 use std::ffi::CStr;
 use std::fs::{File, FileTimes};
@@ -108,6 +108,18 @@ pub trait Disk {
         position: u64,
         length: u64,
     ) -> io::Result<u64>;
+
+    /// Makes room for the first `length` bytes of a file, which reads as zeros.
+    ///
+    /// # Errors
+    /// When there is no room; see [`is_unsupported`].
+    fn allocate(&self, file: &File, length: u64) -> io::Result<()>;
+
+    /// Cuts a file off behind `length` bytes.
+    ///
+    /// # Errors
+    /// When it cannot be cut.
+    fn truncate(&self, file: &File, length: u64) -> io::Result<()>;
 
     /// Renames within a file system; what had the new name is gone. From one directory to another
     /// both have to be synced.
@@ -240,6 +252,14 @@ impl Disk for RealDisk {
             length.min(COPY_AT_ONCE),
         )?;
         Ok(copied as u64)
+    }
+
+    fn allocate(&self, file: &File, length: u64) -> io::Result<()> {
+        Ok(rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length)?)
+    }
+
+    fn truncate(&self, file: &File, length: u64) -> io::Result<()> {
+        Ok(rustix::fs::ftruncate(file, length)?)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! Disk: names, bytes and directories. Nothing in here changes a file but [`disk`], which
-//! [`new_file`] makes whole files of, and [`lock`], which may create a broker's lock file.
+//! [`new_file`] makes whole files of; [`lock`], which may create a broker's lock file; and
+//! [`writer`], which appends.
 //!
 //! ```text
 //!   log dir                              a directory of log.dirs
@@ -37,6 +38,7 @@ pub mod segment;
 mod stream;
 pub mod summary;
 mod window;
+pub mod writer;
 
 pub use entry::{EntryKind, names_in, open_directory};
 pub use file_bytes::{Access, FileBytes, open_regular, read_small};

@@ -107,6 +107,12 @@ impl IndexBuilder {
         }
     }
 
+    /// The indexes so far, without the last entry of the time index.
+    #[must_use]
+    pub fn so_far(&self) -> &RebuiltIndexes {
+        &self.built
+    }
+
     /// The indexes of the batches taken.
     #[must_use]
     pub fn finish(mut self) -> RebuiltIndexes {

@@ -152,6 +152,16 @@ impl Disk for FaultyDisk {
         RealDisk.copy_range(from, at, to, position, length)
     }
 
+    fn allocate(&self, file: &File, length: u64) -> io::Result<()> {
+        self.call("allocate")?;
+        RealDisk.allocate(file, length)
+    }
+
+    fn truncate(&self, file: &File, length: u64) -> io::Result<()> {
+        self.call("truncate")?;
+        RealDisk.truncate(file, length)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.call("rename")?;
         RealDisk.rename(from, to)

@@ -130,6 +130,14 @@ impl Disk for Recorder {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    fn allocate(&self, _: &File, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn truncate(&self, _: &File, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.note(Call::Rename { from: name_of(from), to: name_of(to) });
         RealDisk.rename(from, to)

@@ -159,6 +159,14 @@ impl Disk for Recorder {
         RealDisk.copy_range(from, at, to, position, length)
     }
 
+    fn allocate(&self, _: &File, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn truncate(&self, _: &File, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let (file, names) = (inode_at(from), (name_of(from), name_of(to)));
         RealDisk.rename(from, to)?;
