@@ -56,9 +56,38 @@ fn examples_run() {
     }
 }
 
+/// Those of `write` make what they write; they run in an empty directory, as a shell reads them.
+#[test]
+fn examples_of_write_run() {
+    let help = text(&["write", "--help"]);
+    let examples = help.split("\nExamples:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let root = env!("CARGO_MANIFEST_DIR");
+    std::os::unix::fs::symlink(format!("{root}/testdata"), place.path().join("testdata")).unwrap();
+    std::fs::write(place.path().join("events.jsonl"), "{\"key\":\"k\",\"value\":\"v\"}\n").unwrap();
+    std::fs::write(place.path().join("table.tsv"), "1\ta\n2\tb\n").unwrap();
+    let lines = examples.lines();
+    let commands: Vec<&str> = lines.filter(|line| line.contains("seg ")).collect();
+    assert!(commands.len() >= 5, "{commands:?}");
+    let script = commands.join("\n").replace("/tmp/", "");
+    let directory = std::path::Path::new(env!("CARGO_BIN_EXE_seg")).parent().unwrap();
+    let path = format!("{}:{}", directory.display(), std::env::var("PATH").unwrap());
+    let output = Command::new("sh")
+        .args(["-euxc", &script])
+        .env("PATH", path)
+        .current_dir(place.path())
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    for made in ["copy/txn-0", "new/events-5", "new/load-0", "new/lines-0"] {
+        assert!(place.path().join(made).is_dir(), "{made}\n{errors}");
+    }
+}
+
 #[test]
 fn every_help_ends_with_the_exit_status() {
-    for name in ["ls", "dump", "lookup", "explain", "repair"] {
+    for name in ["ls", "dump", "lookup", "explain", "repair", "write"] {
         for flag in ["-h", "--help"] {
             assert!(text(&[name, flag]).contains("Exit status: 0"), "{name} {flag}");
         }
@@ -69,7 +98,7 @@ fn every_help_ends_with_the_exit_status() {
 fn completion_scripts_name_every_command() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = text(&["completions", shell]);
-        for name in ["ls", "dump", "lookup", "explain", "repair", "completions"] {
+        for name in ["ls", "dump", "lookup", "explain", "repair", "write", "completions"] {
             assert!(script.contains(name), "{shell}: {name}");
         }
         // Scripts for other shells offer nothing of what stands without a flag.

@@ -52,18 +52,50 @@ fn repairs() {
     fs::write(hole, bytes).unwrap();
 }
 
-/// The damage that the README does, done as it says.
-fn disaster() {
+/// Partitions to append to: a healthy one, one that ends in the middle of a batch, one with a
+/// flipped bit; and a directory of somebody's notes.
+fn writes() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for left in ["disaster/kafka", "disaster/kafka.seg-backup"] {
+    drop(fs::remove_dir_all(root.join("tests/sessions/write.in")));
+    let healthy = "testdata/kafka-4.3.1/epochs-0";
+    let partition = |of: &str| format!("tests/sessions/write.in/{of}orders-0");
+    for of in ["", "bit/"] {
+        without(healthy, &partition(of), &[]);
+    }
+    // As a killed run leaves it.
+    without(healthy, &partition("torn/"), &["276.index", "276.timeindex", "366.snapshot"]);
+    let last = "00000000000000000276.log";
+    damage(&format!("{healthy}/{last}"), &format!("{}/{last}", partition("bit/")), 700);
+    let torn = root.join(partition("torn/")).join(last);
+    let length = fs::metadata(&torn).unwrap().len();
+    fs::File::options().write(true).open(torn).unwrap().set_len(length - 9).unwrap();
+    let notes = root.join("tests/sessions/write.in/notes-0");
+    fs::create_dir_all(&notes).unwrap();
+    fs::write(notes.join("todo.txt"), b"").unwrap();
+}
+
+/// The damage that the README does, and the round trip, done as it says.
+fn scripts() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for left in ["disaster/kafka", "disaster/kafka.seg-backup", "made"] {
         drop(fs::remove_dir_all(root.join(left)));
     }
+    run_script(root, "disaster/kafka");
+    run_script(root, "made/before.jsonl");
+}
+
+/// The script of the README that speaks of `what`.
+fn run_script(root: &Path, what: &str) {
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
     let mut blocks = readme.split("\n```sh\n").skip(1);
-    let script = blocks.find(|block| block.contains("disaster/kafka")).unwrap();
+    let script = blocks.find(|block| block.contains(what)).unwrap();
     let script = script.split("\n```").next().unwrap();
     let mut shell = std::process::Command::new("sh");
-    assert!(shell.args(["-eu", "-c", script]).current_dir(root).status().unwrap().success());
+    let seg = Path::new(env!("CARGO_BIN_EXE_seg")).parent().unwrap();
+    let others = std::env::var("PATH").unwrap();
+    shell.env("PATH", format!("{}:{others}", seg.display()));
+    shell.args(["-eu", "-c", script]).current_dir(root).stdout(std::process::Stdio::null());
+    assert!(shell.status().unwrap().success(), "{script}");
 }
 
 #[test]
@@ -91,7 +123,8 @@ fn sessions() {
         &["147.index", "147.txnindex"],
     );
     repairs();
-    disaster();
+    writes();
+    scripts();
     trycmd::TestCases::new()
         .case("tests/sessions/*.trycmd")
         .case("README.md")

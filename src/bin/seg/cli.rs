@@ -2,7 +2,7 @@
 
 use crate::select::{OffsetRange, TimeRange};
 use crate::values::ValueStyle;
-use crate::{completions, dump, explain, lookup, ls, reindex, repair, verify};
+use crate::{completions, dump, explain, lookup, ls, reindex, repair, verify, write};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use segkit::limits::Limits;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ look everywhere (I/O error, a limit was hit); 3 both; 64 the command line makes 
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Inspect", &["ls", "dump", "lookup"]),
     ("Check", &["verify", "explain"]),
-    ("Change", &["reindex", "repair"]),
+    ("Change", &["reindex", "repair", "write"]),
     ("Shell", &["completions"]),
 ];
 
@@ -75,6 +75,8 @@ pub enum Command {
     Reindex(reindex::Args),
     /// Keep what can be kept of a damaged log: prints the plan; --apply carries it out
     Repair(Box<repair::Args>),
+    /// Append records as Kafka would have stored them, with all indexes
+    Write(Box<write::Args>),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -259,6 +261,7 @@ impl Command {
             Self::Verify(args) => Some(&args.common),
             Self::Reindex(args) => Some(&args.common),
             Self::Repair(args) => Some(&args.common),
+            Self::Write(args) => Some(&args.common),
             Self::Explain(_) | Self::Completions(_) => None,
         }
     }

@@ -23,6 +23,7 @@ mod table;
 mod time;
 mod values;
 mod verify;
+mod write;
 
 use clap::error::ErrorKind;
 use cli::{Cli, Command};
@@ -63,6 +64,7 @@ fn run(command: &Command, out: &mut Output) -> anyhow::Result<Outcome> {
         Command::Verify(args) => verify::run(args, out),
         Command::Reindex(args) => reindex::run(args, out),
         Command::Repair(args) => repair::run(args, out),
+        Command::Write(args) => write::run(args, out),
         Command::Explain(args) => explain::run(args, out),
         Command::Completions(args) => completions::run(args, out),
     }

@@ -96,10 +96,10 @@ impl Output {
 
     /// Writes to stderr, behind everything that was written to stdout.
     pub fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stdout.flush()?;
+        let flushed = self.stdout.flush();
         // A closed stderr is no reason to stop answering.
         let _ = io::stderr().write_all(bytes);
-        Ok(())
+        flushed
     }
 
     /// Everything leaves the buffer.

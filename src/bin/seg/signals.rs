@@ -1,9 +1,9 @@
 //! The signals that this program answers to.
 //!
 //! SIGBUS: a mapped file shrank, or its disk gave no bytes: one sentence and an exit status,
-//! instead of a core dump. SIGINT: long work stops at the next run and says how far it got; a
-//! second one ends the process at once. SIGXFSZ: a file would grow past the process's limit: that
-//! is an error like a full disk.
+//! instead of a core dump. SIGINT and SIGTERM: long work stops at the next run and says how far it
+//! got; a second one ends the process at once. SIGXFSZ: a file would grow past the process's limit:
+//! that is an error like a full disk.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -49,7 +49,12 @@ pub fn install() {
     let sigint = signal_hook::consts::SIGINT;
     // In this order: the first Ctrl-C finds the flag unset and only sets it.
     let _ = signal_hook::flag::register_conditional_shutdown(sigint, status, Arc::clone(&flag));
-    let _ = signal_hook::flag::register(sigint, flag);
+    let _ = signal_hook::flag::register(sigint, Arc::clone(&flag));
+    // Who asks politely waits for a good end as well.
+    let (sigterm, terminated) = (signal_hook::consts::SIGTERM, 128 + signal_hook::consts::SIGTERM);
+    let again = Arc::clone(&flag);
+    let _ = signal_hook::flag::register_conditional_shutdown(sigterm, terminated, again);
+    let _ = signal_hook::flag::register(sigterm, flag);
     // With any handler the write that is too long fails, and that is what is said.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     install_sigbus();

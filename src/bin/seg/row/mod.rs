@@ -3,6 +3,7 @@
 //! A row is a function that visits a sink field by field, so that text and JSON share one list of
 //! names, and the record path writes straight into the output buffer.
 
+mod compression;
 mod derived;
 mod entry;
 mod explanation;
@@ -11,7 +12,9 @@ mod listing;
 mod names;
 mod place;
 mod repair;
+mod written;
 
+pub use compression::{compression, ratio, seconds_per_gib};
 pub use derived::{derived_file, entries, verdict_text};
 pub use entry::*;
 pub use explanation::explanation;
@@ -19,6 +22,7 @@ pub use finding::{finding, summary};
 pub use listing::{PartitionFacts, SegmentFacts, partition, segment};
 pub use place::{HitPlace, hit, hit_text, miss};
 pub use repair::*;
+pub use written::{WrittenRow, written, written_summary};
 
 use crate::render::Sink;
 use crate::values::{self, ValueStyle};

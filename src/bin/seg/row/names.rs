@@ -167,6 +167,12 @@ pub const ERRORS: Name = name!("errors");
 pub const WARNINGS: Name = name!("warnings");
 pub const NOTES: Name = name!("notes");
 pub const UNREAD: Name = name!("unread");
+pub const LEVEL: Name = name!("level");
+pub const IS_DEFAULT: Name = name!("isDefault");
+pub const UNCOMPRESSED_BYTES: Name = name!("uncompressedBytes");
+pub const RATIO: Name = name!("ratio");
+pub const COMPRESS_SECONDS: Name = name!("compressSecondsPerGiB");
+pub const DECOMPRESS_SECONDS: Name = name!("decompressSecondsPerGiB");
 pub const SECONDS: Name = name!("seconds");
 
 pub const ACTION: Name = name!("action");
