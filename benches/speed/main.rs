@@ -23,12 +23,14 @@
 
 mod bare;
 mod generate;
+mod json;
 mod measure;
 mod peers;
 mod reindex;
 mod repair;
 mod report;
 mod verify;
+mod write;
 
 use generate::{Log, Shape};
 use measure::{Race, process_time, thread_time, wall_time};
@@ -72,7 +74,8 @@ fn main() {
         std::env::var(name).map_or(usual, |text| text.parse().expect("a number"))
     };
     let root = tempfile::tempdir().unwrap();
-    let logs = make_logs(root.path(), number("SEG_BENCH_MIB", 1024).max(64) << 20);
+    let log_bytes = number("SEG_BENCH_MIB", 1024).max(64) << 20;
+    let logs = make_logs(root.path(), log_bytes);
     let logs = Logs { rounds: number("SEG_BENCH_ROUNDS", 7) as usize, ..logs };
     let mut report = Report::default();
     library(&logs, &mut report);
@@ -80,6 +83,7 @@ fn main() {
     verify::verify(&logs, &mut report);
     reindex::reindex(&logs, &mut report);
     repair::repair(&logs, &mut report);
+    write::write(root.path(), log_bytes, &logs, &mut report);
     lookup(&logs, &mut report);
     kafka(&logs, &mut report);
     memory(&logs, &mut report);

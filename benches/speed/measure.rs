@@ -64,7 +64,16 @@ pub fn thread_time<T>(work: impl FnOnce() -> T) -> Duration {
 /// Processor time, user and system, that the first thread of a process takes, which is all of it
 /// with `--threads 1`; its output goes to `/dev/null`.
 pub fn process_time(command: &mut Command) -> Duration {
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    time_of_first_thread(command.stdin(Stdio::null()))
+}
+
+/// The same of one that reads `stdin`.
+pub fn process_time_of(mut command: Command, stdin: Stdio) -> Duration {
+    time_of_first_thread(command.stdin(stdin).stderr(Stdio::null()))
+}
+
+fn time_of_first_thread(command: &mut Command) -> Duration {
+    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
     // It has ended but is still there: what it took can be read to the nanosecond.
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
     rustix::process::waitid(WaitId::Pid(Pid::from_child(&child)), options).unwrap();
@@ -77,6 +86,14 @@ pub fn process_time(command: &mut Command) -> Duration {
 pub fn wall_time(command: &mut Command) -> Duration {
     let before = Instant::now();
     run(command);
+    before.elapsed()
+}
+
+/// The same of one that reads `stdin`.
+pub fn wall_time_of(mut command: Command, stdin: Stdio) -> Duration {
+    let before = Instant::now();
+    let command = command.stdin(stdin).stdout(Stdio::null()).stderr(Stdio::null());
+    assert!(command.status().unwrap().success(), "{command:?}");
     before.elapsed()
 }
 
