@@ -156,18 +156,6 @@ impl<'a> PartitionWriter<'a> {
         self.epochs.latest().unwrap_or(-1)
     }
 
-    /// True when the partition has no segment yet: the first batch says where it begins.
-    #[must_use]
-    pub fn is_new(&self) -> bool {
-        self.segment.is_none()
-    }
-
-    /// What was appended so far, without what is collected.
-    #[must_use]
-    pub fn written(&self) -> Written {
-        self.written
-    }
-
     /// How many zeros are behind the last batch: they go before anything is written there.
     #[must_use]
     pub fn zeros_behind_the_end(&self) -> u64 {
