@@ -4,6 +4,7 @@ use super::clock;
 use super::lane::{Closed, Failure, Lanes, Making};
 use crate::progress_bar::Bar;
 use crate::signals;
+use segkit::format::Codec;
 use segkit::format::encode::EncodeError;
 use segkit::log::writer::PartitionWriter;
 use segkit::produce::accumulator::{Accumulator, AppendError, Batching, Refusal};
@@ -166,7 +167,11 @@ impl Send<'_> {
             bar,
         };
         std::thread::scope(|scope| {
-            let threads = settings.threads.saturating_sub(1);
+            // What is not compressed is written sooner than it is handed over.
+            let threads = match settings.making.codec {
+                Codec::None => 0,
+                _ => settings.threads.saturating_sub(1),
+            };
             let mut lanes = match Lanes::new(writers, settings.making, threads, scope) {
                 Ok(lanes) => lanes,
                 Err(error) => {
