@@ -1,6 +1,7 @@
-//! A bar on stderr for work that takes a while.
+//! A bar on stderr for work that takes a while, and ends at Ctrl-C.
 
 use crate::cli::Common;
+use crate::signals;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use segkit::progress::Progress;
 use std::io::IsTerminal;
@@ -49,6 +50,10 @@ impl Progress for Bar {
         if self.wanted && self.started.elapsed() > PATIENCE {
             self.show().set_position(done);
         }
+    }
+
+    fn should_stop(&self) -> bool {
+        signals::is_interrupted()
     }
 }
 

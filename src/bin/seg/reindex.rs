@@ -19,7 +19,6 @@ use segkit::log::disk::RealDisk;
 use segkit::log::file_facts::FileIdentity;
 use segkit::log::names::PartitionDirSuffix;
 use segkit::log::{Access, FileKind};
-use segkit::progress::Progress;
 use segkit::repair::rebuild::{self, Compared, Verdict};
 use segkit::repair::{self, Applied, Terms};
 use std::collections::{BTreeSet, HashMap};
@@ -115,7 +114,7 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
         collects_stretches: false,
     };
     let bytes = scope.partitions.iter().map(|partition| partition.dir.log_bytes()).sum();
-    let watch = Watch(Bar::new(&args.common, bytes));
+    let bar = Bar::new(&args.common, bytes);
     let wanted = scope.partitions.iter();
     let wanted = wanted.map(|partition| (partition.dir.path().to_owned(), partition.only.clone()));
     let live = scope.partitions.iter().filter(|partition| partition.is_live());
@@ -131,8 +130,8 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
         said_last: String::new(),
         failed: None,
     };
-    verify(&scope, &options, &watch, &mut work);
-    drop(watch);
+    verify(&scope, &options, &bar, &mut work);
+    drop(bar);
     let Work { tally, failed, .. } = work;
     if let Some(error) = failed {
         return Err(error.into());
@@ -152,18 +151,6 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
         Format::Text => out.write(tally.text(args.check, seconds).as_bytes())?,
     }
     Ok(Outcome::default())
-}
-
-struct Watch(Bar);
-
-impl Progress for Watch {
-    fn advance(&self, bytes: u64) {
-        self.0.advance(bytes);
-    }
-
-    fn should_stop(&self) -> bool {
-        signals::is_interrupted()
-    }
 }
 
 /// What was done, for the last line.

@@ -114,8 +114,7 @@ impl Progress for Watch {
     }
 
     fn should_stop(&self) -> bool {
-        signals::is_interrupted()
-            || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        self.bar.should_stop() || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 }
 

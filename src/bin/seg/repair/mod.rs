@@ -20,7 +20,6 @@ use segkit::check::report::{Counts, Totals};
 use segkit::check::{Problem, Scope, Severity};
 use segkit::error::Error;
 use segkit::log::names::PartitionDirSuffix;
-use segkit::progress::Progress;
 use segkit::repair::planner::{self, Options, Planned};
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -194,24 +193,12 @@ const STEPS: usize = 3;
 /// Plans everything. True when Ctrl-C ended it.
 fn plan_all(args: &Args, scope: &Scope, each: &mut (dyn FnMut(Planned) -> bool + Send)) -> bool {
     let bytes = scope.partitions.iter().map(|partition| partition.dir.log_bytes()).sum();
-    let watch = Watch(Bar::new(&args.common, bytes));
-    planner::plan(scope, &args.options(), &watch, &mut |planned| {
+    let bar = Bar::new(&args.common, bytes);
+    planner::plan(scope, &args.options(), &bar, &mut |planned| {
         !signals::is_interrupted() && each(planned)
     });
-    drop(watch);
+    drop(bar);
     signals::is_interrupted()
-}
-
-struct Watch(Bar);
-
-impl Progress for Watch {
-    fn advance(&self, bytes: u64) {
-        self.0.advance(bytes);
-    }
-
-    fn should_stop(&self) -> bool {
-        signals::is_interrupted()
-    }
 }
 
 /// An error that says its cause itself.
