@@ -11,6 +11,7 @@
 //! `Result` and end after the first error.
 
 pub mod batch;
+pub mod batch_header;
 mod batch_v2;
 pub mod checkpoint;
 pub mod compression;

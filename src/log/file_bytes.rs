@@ -13,7 +13,7 @@ use super::lock::is_held_here;
 use super::stream::Stream;
 use crate::error::{Error, Result};
 use memmap2::{Advice, Mmap};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, SeekFrom};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -147,6 +147,17 @@ impl FileBytes {
         matches!(self.source, Source::Stream(_))
     }
 
+    /// The same file without the room at its end, as if it ended before that. Room that was made
+    /// in advance, and that nothing was ever written to, is zeros that the file system need not
+    /// read. Bytes before `from` are not asked about.
+    #[must_use]
+    pub fn without_hole_at_end(mut self, from: u64) -> Self {
+        if let Source::Windows(file) = &self.source {
+            self.length = end_of_data(file, from, self.length);
+        }
+        self
+    }
+
     fn read_owned(path: &Path, file: &File, length: u64) -> Result<Self> {
         let mut bytes = Vec::new();
         let read = read_window(file, path, 0, to_usize(length, path)?, &mut bytes)?.len();
@@ -249,6 +260,25 @@ impl FileBytes {
             drop(map.advise(advice));
         }
     }
+}
+
+/// Where the data of a file of `length` bytes ends, at or behind `from`; its length where the file
+/// system does not say.
+fn end_of_data(file: &File, from: u64, length: u64) -> u64 {
+    const PARTS: usize = 64;
+    let mut end = from;
+    for _ in 0..PARTS {
+        let data = match rustix::fs::seek(file, SeekFrom::Data(end)) {
+            Ok(data) => data,
+            Err(rustix::io::Errno::NXIO) => return end.min(length),
+            Err(_) => return length,
+        };
+        match rustix::fs::seek(file, SeekFrom::Hole(data)) {
+            Ok(hole) if hole > data && hole < length => end = hole,
+            _ => return length,
+        }
+    }
+    length
 }
 
 fn slice(bytes: &[u8], position: u64, length: usize) -> &[u8] {

@@ -232,6 +232,15 @@ impl Space {
     }
 }
 
+/// How many bytes the file system of a directory can hold, and how many of them are left to users
+/// without privileges; `None` where that cannot be found out.
+#[must_use]
+pub fn capacity(path: &Path) -> Option<(u64, u64)> {
+    let StatVfs { f_blocks, f_frsize, f_bavail, .. } = rustix::fs::statvfs(path).ok()?;
+    let bytes = |blocks: u64| blocks.saturating_mul(f_frsize);
+    (f_blocks > 0).then(|| (bytes(f_blocks), bytes(f_bavail)))
+}
+
 /// Says whether this process may create and replace files in a directory.
 ///
 /// # Errors
@@ -277,6 +286,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let space = Space::of(directory.path()).unwrap();
         assert!(space.free.is_none_or(|free| free > 4096) && !space.is_out_of_files, "{space:?}");
+        let (total, usable) = capacity(directory.path()).unwrap();
+        assert!(total >= usable && usable > 4096);
+        assert_eq!(capacity(&directory.path().join("none")), None);
         may_change(directory.path()).unwrap();
         assert!(Space::of(&directory.path().join("none")).is_err());
         assert!(may_change(&directory.path().join("none")).is_err());

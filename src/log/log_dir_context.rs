@@ -59,6 +59,11 @@ impl LogDirContext {
         self.checkpoints.get(&which)?.get(partition).copied()
     }
 
+    /// The partitions that any of the checkpoints names, some of them more than once.
+    pub fn partitions(&self) -> impl Iterator<Item = &TopicPartition> {
+        self.checkpoints.values().flat_map(HashMap::keys)
+    }
+
     /// True when a checkpoint is there and can be read.
     #[must_use]
     pub fn has(&self, which: OffsetCheckpoint) -> bool {
