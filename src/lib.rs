@@ -16,6 +16,8 @@
 //!                                             repair: a plan, then its application
 //!
 //!  records --> produce: which partition, which batch --> format::encode --> log::writer: appends
+//!
+//!  sockets <-> serve: requests, a catalog, byte ranges of files; records never come in
 //! ```
 //!
 //! Nothing flows back up. A command reads from top to bottom: open, compute, print.
@@ -35,7 +37,8 @@
 //!
 //! ```text
 //!   bin/seg --> repair --> check --> log --> format
-//!      '------> produce ------------------------^
+//!      |------> produce ------------------------^
+//!      '------> serve -------------------^
 //!
 //!   error, limits, ordered, progress: anyone may use them
 //! ```
@@ -47,6 +50,7 @@
 //! | [`check`] | judges: what the views describe becomes findings | changing a disk |
 //! | [`repair`] | changes: a plan, applied under the lock | calls to the system of its own |
 //! | [`produce`] | a producer's work: records in, batches decided | files, clocks, threads |
+//! | [`serve`] | a read-only broker: sockets, protocol, groups | changing a disk, holding records |
 //! | `bin/seg` | talks: arguments in, rows out | knowing the bytes |
 //!
 //! # Invariants
@@ -94,3 +98,4 @@ pub mod ordered;
 pub mod produce;
 pub mod progress;
 pub mod repair;
+pub mod serve;

@@ -2,7 +2,7 @@
 
 use crate::select::{OffsetRange, TimeRange};
 use crate::values::ValueStyle;
-use crate::{completions, dump, explain, lookup, ls, reindex, repair, verify, write};
+use crate::{completions, dump, explain, lookup, ls, reindex, repair, serve, verify, write};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use segkit::limits::Limits;
 use std::path::PathBuf;
@@ -28,10 +28,11 @@ Exit status: 0 all is well; 1 the answer is no (damage found, offset not in the 
 look everywhere (I/O error, a limit was hit); 3 both; 64 the command line makes no sense.";
 
 /// The groups in which `seg --help` shows the commands.
-const GROUPS: [(&str, &[&str]); 4] = [
+const GROUPS: [(&str, &[&str]); 5] = [
     ("Inspect", &["ls", "dump", "lookup"]),
     ("Check", &["verify", "explain"]),
     ("Change", &["reindex", "repair", "write"]),
+    ("Serve", &["serve"]),
     ("Shell", &["completions"]),
 ];
 
@@ -77,6 +78,8 @@ pub enum Command {
     Repair(Box<repair::Args>),
     /// Append records as Kafka would have stored them, with all indexes
     Write(Box<write::Args>),
+    /// Let any Kafka client read these disks, as if the broker lived
+    Serve(Box<serve::Args>),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -262,6 +265,7 @@ impl Command {
             Self::Reindex(args) => Some(&args.common),
             Self::Repair(args) => Some(&args.common),
             Self::Write(args) => Some(&args.common),
+            Self::Serve(args) => Some(&args.common),
             Self::Explain(_) | Self::Completions(_) => None,
         }
     }

@@ -18,6 +18,7 @@ mod repair;
 mod row;
 mod scope;
 mod select;
+mod serve;
 mod signals;
 mod table;
 mod time;
@@ -65,6 +66,7 @@ fn run(command: &Command, out: &mut Output) -> anyhow::Result<Outcome> {
         Command::Reindex(args) => reindex::run(args, out),
         Command::Repair(args) => repair::run(args, out),
         Command::Write(args) => write::run(args, out),
+        Command::Serve(args) => serve::run(args, out),
         Command::Explain(args) => explain::run(args, out),
         Command::Completions(args) => completions::run(args, out),
     }

@@ -16,6 +16,9 @@ static FOUND: AtomicU8 = AtomicU8::new(0);
 
 static INTERRUPT: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
+/// SIGTERM came, rather than Ctrl-C.
+static TERMINATE: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
 const SENTENCE: &[u8] = b"seg: a mapped file shrank or its disk failed while it was read; if a \
     broker is writing it, its .lock file has to be beside the partition directories\n";
 
@@ -24,7 +27,21 @@ pub fn found_so_far(status: u8) {
     FOUND.fetch_or(status, Ordering::Relaxed);
 }
 
-/// True after Ctrl-C.
+/// Takes SIGHUP, the end of a terminal or of a remote login, for SIGTERM from now on: for what has
+/// to be left in good order.
+pub fn survive_hangup() {
+    for flag in [&TERMINATE, &INTERRUPT] {
+        let flag = Arc::clone(flag.get_or_init(Arc::default));
+        let _ = signal_hook::flag::register(signal_hook::consts::SIGHUP, flag);
+    }
+}
+
+/// True after SIGTERM: who runs until it is stopped did well.
+pub fn is_terminated() -> bool {
+    TERMINATE.get().is_some_and(|flag| flag.load(Ordering::Relaxed))
+}
+
+/// True after Ctrl-C, and after SIGTERM.
 pub fn is_interrupted() -> bool {
     INTERRUPT.get().is_some_and(|flag| flag.load(Ordering::Relaxed))
 }
@@ -54,6 +71,9 @@ pub fn install() {
     let (sigterm, terminated) = (signal_hook::consts::SIGTERM, 128 + signal_hook::consts::SIGTERM);
     let again = Arc::clone(&flag);
     let _ = signal_hook::flag::register_conditional_shutdown(sigterm, terminated, again);
+    // Before the flag that is waited for, so that whoever sees that one sees this one too.
+    let terminate = Arc::clone(TERMINATE.get_or_init(Arc::default));
+    let _ = signal_hook::flag::register(sigterm, terminate);
     let _ = signal_hook::flag::register(sigterm, flag);
     // With any handler the write that is too long fails, and that is what is said.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());

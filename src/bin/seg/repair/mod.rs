@@ -2,7 +2,7 @@
 
 mod act;
 mod closing;
-mod plan_file;
+pub mod plan_file;
 mod text;
 
 use crate::cli::{Common, Format, UsageError};

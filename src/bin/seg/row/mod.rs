@@ -3,6 +3,7 @@
 //! A row is a function that visits a sink field by field, so that text and JSON share one list of
 //! names, and the record path writes straight into the output buffer.
 
+mod commit;
 mod compression;
 mod derived;
 mod entry;
@@ -12,8 +13,10 @@ mod listing;
 mod names;
 mod place;
 mod repair;
+mod served;
 mod written;
 
+pub use commit::commit;
 pub use compression::{compression, ratio, seconds_per_gib};
 pub use derived::{derived_file, entries, verdict_text};
 pub use entry::*;
@@ -22,6 +25,7 @@ pub use finding::{finding, summary};
 pub use listing::{PartitionFacts, SegmentFacts, partition, segment};
 pub use place::{HitPlace, hit, hit_text, miss};
 pub use repair::*;
+pub use served::{ServedRow, ServingRow, left_out, missing, served, serving};
 pub use written::{WrittenRow, written, written_summary};
 
 use crate::render::Sink;

@@ -207,3 +207,12 @@ pub const CHANGE: Name = name!("change");
 pub const TO_FILE: Name = name!("toFile");
 pub const IS_NEXT_START: Name = name!("isNextStart");
 pub const RECORDS_KEPT: Name = name!("recordsKept");
+
+pub const HIGH_WATERMARK_CHECKPOINT: Name = name!("highWatermarkCheckpoint");
+pub const TAIL: Name = name!("tail");
+pub const DAMAGES: Name = name!("damages");
+pub const ADDRESS: Name = name!("address");
+pub const ADVERTISED: Name = name!("advertised");
+pub const CLUSTER_ID: Name = name!("clusterId");
+pub const NODE_ID: Name = name!("nodeId");
+pub const TOPICS: Name = name!("topics");
