@@ -5,6 +5,7 @@
 //!
 //!   SEG_BENCH_MIB          size of the uncompressed log, 1024 unless it says otherwise
 //!   SEG_BENCH_ROUNDS       how often each rival runs, 7 unless it says otherwise
+//!   SEG_BENCH_ONLY=serve   nothing but the server; what it is measured with besides, see serve.rs
 //!   SEG_KAFKA_CLASSPATH    class path of Kafka's tools; without it that row is left out
 //! ```
 //!
@@ -29,6 +30,7 @@ mod peers;
 mod reindex;
 mod repair;
 mod report;
+mod serve;
 mod verify;
 mod write;
 
@@ -68,7 +70,8 @@ fn main() {
     if let [_, flag, rival @ ..] = &args[..]
         && flag == bare::FLAG
     {
-        return bare::run(rival);
+        let is_server = rival.first().is_some_and(|what| what.starts_with("serve-"));
+        return if is_server { serve::rivals::run(rival) } else { bare::run(rival) };
     }
     let number = |name: &str, usual: u64| {
         std::env::var(name).map_or(usual, |text| text.parse().expect("a number"))
@@ -78,17 +81,26 @@ fn main() {
     let logs = make_logs(root.path(), log_bytes);
     let logs = Logs { rounds: number("SEG_BENCH_ROUNDS", 7) as usize, ..logs };
     let mut report = Report::default();
-    library(&logs, &mut report);
-    dump(&logs, &mut report);
-    verify::verify(&logs, &mut report);
-    reindex::reindex(&logs, &mut report);
-    repair::repair(&logs, &mut report);
-    write::write(root.path(), log_bytes, &logs, &mut report);
-    lookup(&logs, &mut report);
-    kafka(&logs, &mut report);
-    memory(&logs, &mut report);
-    touched(&logs, &mut report);
+    let only = std::env::var("SEG_BENCH_ONLY");
+    if only.as_deref() != Ok("serve") {
+        files(root.path(), log_bytes, &logs, &mut report);
+    }
+    serve::serve(root.path(), &logs, &mut report);
     print!("{}", report.markdown(&logs.plain));
+}
+
+/// Everything that reads, writes and judges files.
+fn files(root: &Path, log_bytes: u64, logs: &Logs, report: &mut Report) {
+    library(logs, report);
+    dump(logs, report);
+    verify::verify(logs, report);
+    reindex::reindex(logs, report);
+    repair::repair(logs, report);
+    write::write(root, log_bytes, logs, report);
+    lookup(logs, report);
+    kafka(logs, report);
+    memory(logs, report);
+    touched(logs, report);
 }
 
 fn make_logs(root: &Path, log_bytes: u64) -> Logs {

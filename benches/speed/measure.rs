@@ -20,14 +20,19 @@ impl Race {
         mut seg: impl FnMut() -> Duration,
         mut peer: impl FnMut() -> Duration,
     ) -> Self {
-        let mut race = Self { seg: Vec::new(), peer: Vec::new() };
+        let mut race = (Vec::new(), Vec::new());
         for _ in 0..rounds {
-            race.seg.push(seg());
-            race.peer.push(peer());
+            race.0.push(seg());
+            race.1.push(peer());
         }
-        race.seg.sort();
-        race.peer.sort();
-        race
+        Self::of(race.0, race.1)
+    }
+
+    /// Of times that were taken in turns.
+    pub fn of(mut seg: Vec<Duration>, mut peer: Vec<Duration>) -> Self {
+        seg.sort();
+        peer.sort();
+        Self { seg, peer }
     }
 
     /// The least time of `seg`, and how often it has the peer's in it.

@@ -70,6 +70,12 @@ impl Report {
         self.row(&row, &format!("{ratio:.0} times as fast"), "", "");
     }
 
+    /// A row without a limit whose two are close.
+    pub fn beside(&mut self, row: Row) {
+        let (ratio, median) = (row.ratio, row.median_ratio);
+        self.row(&row, &format!("time {ratio:.2} ({median:.2})"), "", "");
+    }
+
     fn row(&mut self, row: &Row, ratio: &str, limit: &str, met: &str) {
         let Row { what, command, peer, seg_rate, peer_rate, .. } = row;
         eprintln!("{what}: {seg_rate}, {peer_rate}, {ratio}, {limit}");
@@ -87,6 +93,13 @@ impl Report {
         let met = limit.map_or("", |limit| if micros < limit { "yes" } else { "**no**" });
         writeln!(self.rows, "| {what} | {command} | {micros:.2} µs | | | | {limit_text} | {met} |")
             .unwrap();
+    }
+
+    /// A row of a number that no rival has.
+    pub fn figure(&mut self, what: &str, command: &str, shown: &str, limit: &str, is_met: bool) {
+        eprintln!("{what}: {shown}, {limit}");
+        let met = if is_met { "yes" } else { "**no**" };
+        writeln!(self.rows, "| {what} | {command} | {shown} | | | | {limit} | {met} |").unwrap();
     }
 
     /// Memory and descriptors of one process.
