@@ -19,7 +19,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// What the kernel holds for a slow client, as `seg serve` has it.
-const SEND_BUFFER: usize = 256 << 10;
+const SEND_BUFFER: usize = 1 << 20;
 /// What it uses between two ends of one machine.
 const LOCAL_CONGESTION: &str = "cubic";
 
