@@ -7,7 +7,8 @@
 //!   epoch of the client below ours, above ours   74, 75
 //! ```
 
-use crate::serve::catalog::{Catalog, Partition, Slot, Topic};
+use crate::log::loaded::transactions::Transactions;
+use crate::serve::catalog::{Catalog, NotKnown, Partition, Slot, Topic};
 use crate::serve::wire::common::Node;
 use crate::serve::wire::errors::ErrorCode;
 use std::borrow::Cow;
@@ -76,6 +77,22 @@ pub fn in_words(code: ErrorCode) -> Option<Cow<'static, str>> {
         _ => return Some(Cow::Owned(code.to_string())),
     };
     Some(Cow::Borrowed(words))
+}
+
+/// The isolation level of whoever reads only what was committed.
+pub const READ_COMMITTED: i8 = 1;
+
+/// What the log says about transactions, or `unknown`. While another handler finds it out the
+/// client is told to ask again, so that this one is free for others.
+pub fn transactions_of(partition: &Partition, unknown: ErrorCode) -> Found<&Transactions> {
+    partition.transactions_now().map_err(|why| match why {
+        NotKnown::Busy => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        NotKnown::Failed(why) => {
+            let (topic, index) = (&*partition.topic, partition.index);
+            tracing::error!(topic, partition = index, why, "transactions cannot be told");
+            unknown
+        }
+    })
 }
 
 #[cfg(test)]

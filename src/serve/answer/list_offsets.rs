@@ -13,7 +13,7 @@
 //! Nothing is said of a record that may not be fetched.
 
 use super::Response;
-use super::common::{Found, served_in_epoch};
+use super::common::{Found, READ_COMMITTED, served_in_epoch, transactions_of};
 use crate::format::Offset;
 use crate::serve::catalog::{Catalog, Partition, TimestampHit, Topic};
 use crate::serve::wire::errors::ErrorCode;
@@ -31,8 +31,6 @@ const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
-
-const READ_COMMITTED: i8 = 1;
 
 const NOTHING: TimestampHit = TimestampHit { timestamp: -1, offset: Offset(-1), leader_epoch: -1 };
 
@@ -129,11 +127,7 @@ fn fetchable_end(partition: &Partition, is_committed: bool) -> Found<Offset> {
     if !is_committed {
         return Ok(partition.log_end);
     }
-    let transactions = partition.transactions().map_err(|why| {
-        let (topic, index) = (&*partition.topic, partition.index);
-        tracing::error!(topic, partition = index, why, "no last stable offset can be told");
-        ErrorCode::UNKNOWN_SERVER_ERROR
-    })?;
+    let transactions = transactions_of(partition, ErrorCode::UNKNOWN_SERVER_ERROR)?;
     Ok(transactions.last_stable.min(partition.log_end))
 }
 

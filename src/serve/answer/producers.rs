@@ -1,7 +1,7 @@
 //! DescribeProducers: who wrote to a partition lately, and who began a transaction there.
 
 use super::Response;
-use super::common::{Found, in_words, served, why_no_topic};
+use super::common::{Found, in_words, served, transactions_of, why_no_topic};
 use crate::format::producer_snapshot::ProducerEntry;
 use crate::serve::catalog::Catalog;
 use crate::serve::wire::errors::ErrorCode;
@@ -50,10 +50,7 @@ fn of_partition(
 fn find(catalog: &Catalog, name: &str, index: i32) -> Found<Vec<ProducerState>> {
     let topic = catalog.topic(name).ok_or_else(|| why_no_topic(name))?;
     let partition = served(Some(topic), index)?;
-    let transactions = partition.transactions().map_err(|why| {
-        tracing::error!(topic = name, partition = index, why, "no producers can be told");
-        ErrorCode::KAFKA_STORAGE_ERROR
-    })?;
+    let transactions = transactions_of(partition, ErrorCode::KAFKA_STORAGE_ERROR)?;
     Ok(transactions.producers.iter().map(state).collect())
 }
 

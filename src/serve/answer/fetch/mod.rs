@@ -16,7 +16,7 @@
 //!   some from below: more can be had at once                  not held, as by a broker
 //! ```
 
-use super::common::served;
+use super::common::{READ_COMMITTED, served};
 use super::metadata::topic_by_id;
 use super::{Frame, Said, Served};
 use crate::serve::outgoing::FileChunk;
@@ -35,8 +35,6 @@ use std::time::{Duration, Instant};
 
 mod budget;
 mod partition;
-
-const READ_COMMITTED: i8 = 1;
 
 /// A partition that is asked for.
 #[derive(Clone, Copy, Debug)]

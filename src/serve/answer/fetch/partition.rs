@@ -17,7 +17,7 @@
 //!
 //! Ends that are not said are -1.
 
-use super::super::common::{Found, served_in_epoch};
+use super::super::common::{Found, READ_COMMITTED, served_in_epoch};
 use super::super::metadata::topic_by_id;
 use super::{Asked, Budget, Read, Served};
 use crate::error::Result;
@@ -36,7 +36,6 @@ use std::io;
 const STORAGE_ERROR_FROM: i16 = 6;
 /// The first version in which a client is told who leads.
 const LEADERS_FROM: i16 = 16;
-const READ_COMMITTED: i8 = 1;
 /// How often one answer steps over what a disk cannot read.
 const STEPS: usize = 4;
 
