@@ -1,4 +1,5 @@
-//! Command sessions as people see them: those in `tests/sessions` and every one of the README.
+//! Command sessions as people see them: those in `tests/sessions`, and every one of the README and
+//! of `docs/`.
 //!
 //! `TRYCMD=overwrite cargo test --test sessions` writes down what is printed now.
 
@@ -74,22 +75,28 @@ fn writes() {
     fs::write(notes.join("todo.txt"), b"").unwrap();
 }
 
-/// The damage that the README does, and the round trip, done as it says.
+/// What the scripts of the guide make, made as it says; and the README's disaster, which is that of
+/// the guide in a directory of its own, since sessions run side by side.
 fn scripts() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for left in ["disaster/kafka", "disaster/kafka.seg-backup", "made"] {
+    for left in ["disaster", "made"] {
         drop(fs::remove_dir_all(root.join(left)));
     }
-    run_script(root, "disaster/kafka");
-    run_script(root, "made/before.jsonl");
+    for page in ["check", "repair", "write"] {
+        let text = fs::read_to_string(root.join(format!("docs/guide/{page}.md"))).unwrap();
+        let blocks: Vec<&str> = text.split("\n```sh\n").skip(1).collect();
+        assert!(!blocks.is_empty(), "{page} has no script");
+        for block in blocks {
+            let script = block.split("\n```").next().unwrap();
+            run_script(root, script);
+            if page == "repair" {
+                run_script(root, &script.replace("made/repair", "disaster"));
+            }
+        }
+    }
 }
 
-/// The script of the README that speaks of `what`.
-fn run_script(root: &Path, what: &str) {
-    let readme = fs::read_to_string(root.join("README.md")).unwrap();
-    let mut blocks = readme.split("\n```sh\n").skip(1);
-    let script = blocks.find(|block| block.contains(what)).unwrap();
-    let script = script.split("\n```").next().unwrap();
+fn run_script(root: &Path, script: &str) {
     let mut shell = std::process::Command::new("sh");
     let seg = Path::new(env!("CARGO_BIN_EXE_seg")).parent().unwrap();
     let others = std::env::var("PATH").unwrap();
@@ -128,5 +135,6 @@ fn sessions() {
     trycmd::TestCases::new()
         .case("tests/sessions/*.trycmd")
         .case("README.md")
+        .case("docs/guide/*.md")
         .env("COLUMNS", "100");
 }
