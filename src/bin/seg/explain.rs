@@ -158,6 +158,79 @@ mod tests {
         }
     }
 
+    /// The first lines of `docs/findings.md`.
+    const CATALOGUE_HEAD: &str = "\
+# Findings
+
+Everything that `seg` can find wrong, or worth a note, in the order in which `seg explain` lists it.
+This page says what `seg explain CODE` says; it is made from the same text (`src/check/explain/pages`)
+by `BLESS=1 cargo test --bin seg catalogue`, and a test compares them. How to add a finding:
+[adding.md](adding.md#a-finding).
+
+An *error* is damage, or something that will be misread. A *warning* is about what can be rebuilt, or
+would trip a broker. Both set exit bit 1. A *note* is legal, never sets the exit status, and is shown
+with `-v`. A *clean start* is that of a broker which was stopped in good order, an *unclean* one that
+after a crash or a kill: see [format/starts.md](format/starts.md).
+";
+
+    /// All pages as one of Markdown.
+    fn catalogue() -> String {
+        let mut text = CATALOGUE_HEAD.to_owned();
+        for group in GROUPS {
+            text.push_str(&format!(
+                "\n## {}\n\n| code | severity | |\n|---|---|---|\n",
+                group.title
+            ));
+            for page in group.pages() {
+                let (code, title) = (page.code, page.part(Part::Title).unwrap_or_default());
+                text.push_str(&format!(
+                    "| [`{code}`](#{code}) | {} | {title} |\n",
+                    page.severities()
+                ));
+            }
+            for page in group.pages() {
+                text.push_str(&format!("\n### {}\n\n", page.code));
+                for part in Part::ALL {
+                    let Some(words) = page.part(part).map(|words| markdown(&words)) else {
+                        continue;
+                    };
+                    let line = match part {
+                        Part::Title => format!("{words}\n\n"),
+                        _ => format!("- **{}**: {words}\n", part.label()),
+                    };
+                    text.push_str(&line);
+                }
+                text.push_str(&format!("\n```text\n{}```\n", example(&page)));
+            }
+        }
+        text
+    }
+
+    /// Words that mean the same in Markdown: what it would take for marks is escaped.
+    fn markdown(words: &str) -> String {
+        let mut text = String::new();
+        for char in words.chars() {
+            if "\\`*_<>[]|".contains(char) {
+                text.push('\\');
+            }
+            text.push(char);
+        }
+        text
+    }
+
+    #[test]
+    fn the_catalogue_is_that_of_docs() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/findings.md");
+        let now = catalogue();
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(&path, &now).unwrap();
+        }
+        let kept = std::fs::read_to_string(&path).unwrap();
+        let differ = kept.lines().zip(now.lines()).find(|(kept, now)| kept != now);
+        let how = "docs/findings.md is old: BLESS=1 cargo test --bin seg catalogue";
+        assert!(kept == now, "{how}\nthe first lines that differ: {differ:#?}");
+    }
+
     #[test]
     fn words_are_kept_in_their_order() {
         let text = "one two three a-word-that-is-longer-than-a-line four";
