@@ -82,12 +82,12 @@
 //!
 //! # Where things go
 //!
-//! A new file kind: a view in `format`, its name in `log/names.rs`, its rows in `bin/seg/row.rs`
-//! and `bin/seg/dump/small.rs`. A new output field: `bin/seg/row.rs`, which holds all output names.
-//! A new problem: a variant in `check/problem.rs`, its code and severity in `check/catalogue.rs`,
-//! its sentence in `check/sentence.rs`, its evidence in `bin/seg/row/finding.rs`, its page in
-//! `check/explain/pages`, and a fixture in `tests` that trips it. A new command: one file in
-//! `bin/seg`.
+//! A new file kind: a view in `format`, its name in `log/names.rs`, its rows in
+//! `bin/seg/row/entry.rs` and `bin/seg/dump/small.rs`. A new output field: `bin/seg/row/names.rs`,
+//! which holds all output names. A new problem: a variant in `check/problem.rs`, its code and
+//! severity in `check/catalogue.rs`, its page in `check/explain/pages`, and a proof in
+//! `tests/findings` that trips it. A new command: one file in `bin/seg`, and a line in its `cli.rs`
+//! and its `main.rs`. Step by step, with what fails when one is forgotten: `docs/adding.md`.
 
 pub mod check;
 pub mod error;
