@@ -135,6 +135,6 @@ fn sessions() {
     trycmd::TestCases::new()
         .case("tests/sessions/*.trycmd")
         .case("README.md")
-        .case("docs/guide/*.md")
+        .case("docs/**/*.md")
         .env("COLUMNS", "100");
 }
