@@ -40,8 +40,10 @@
 //!      |------> produce ------------------------^
 //!      '------> serve -------------------^
 //!
-//!   error, limits, ordered, progress: anyone may use them
+//!   error, limits, ordered, progress: import nothing; those who need them use them
 //! ```
+//!
+//! Which modules and which crates each layer may use is a table in `tests/tidy/layers.rs`.
 //!
 //! | layer | what it is | never |
 //! |---|---|---|
@@ -55,11 +57,11 @@
 //!
 //! # Invariants
 //!
-//! Each is held by a type or by `tests/tidy.rs`.
+//! Each is held by a type, by a lint or by `tests/tidy.rs`.
 //!
 //! 1. `format` opens nothing, prints nothing, panics on nothing. Any bytes: bounded memory, linear
-//!    time, no recursion.
-//! 2. Only `log` reads files, and only `log/disk.rs` changes them. It is called by
+//!    time, no recursion but along tables of the program (`format/schema.rs`).
+//! 2. Only `log` reads Kafka's files, and only `log/disk.rs` changes any. It is called by
 //!    `log/new_file.rs`, which puts whole files in their places, and `log/appender.rs`, which adds
 //!    lines to one; by `repair/apply`, `repair/backup` and `repair/undo`, which demand a
 //!    [`log::lock::Guard`] as proof that no broker is at work; by `log/writer`, which appends to a
@@ -84,10 +86,13 @@
 //!
 //! A new file kind: a view in `format`, its name in `log/names.rs`, its rows in
 //! `bin/seg/row/entry.rs` and `bin/seg/dump/small.rs`. A new output field: `bin/seg/row/names.rs`,
-//! which holds all output names. A new problem: a variant in `check/problem.rs`, its code and
-//! severity in `check/catalogue.rs`, its page in `check/explain/pages`, and a proof in
-//! `tests/findings` that trips it. A new command: one file in `bin/seg`, and a line in its `cli.rs`
-//! and its `main.rs`. Step by step, with what fails when one is forgotten: `docs/adding.md`.
+//! which holds all output names, and the row that has it in `bin/seg/row`. A new problem: a variant
+//! in `check/problem.rs`, its code and severity in `check/catalogue.rs`, its sentence in
+//! `check/sentence.rs`, its evidence in `bin/seg/row/finding.rs`, its page in `check/explain/pages`,
+//! and a proof in `tests/findings`: what trips it, and what comes close. A new command: one file in
+//! `bin/seg`, and a line in its `cli.rs` and its `main.rs`. A new house rule: a function over text in
+//! `tests/tidy`, with what breaks it. Step by step, with what fails when one is forgotten:
+//! `docs/adding.md`.
 
 pub mod check;
 pub mod error;

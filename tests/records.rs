@@ -257,7 +257,8 @@ fn compare_one(case: &Case, tally: &Tally) {
 }
 
 /// No consumer tells what is committed behind the last stable offset, so the markers have to: what
-/// belongs to no transaction is shown, a transaction that ended as its marker says, an open one not.
+/// belongs to no transaction is shown, a transaction that ended as its marker says, an open one
+/// not.
 fn assert_behind_last_stable(
     what: &str,
     dumped: &Dumped,

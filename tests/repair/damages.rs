@@ -104,7 +104,8 @@ fn zeroed_sector(log: &[u8], frames: &[Frame], batch: usize, is_last: bool) -> O
     }
     let mut bytes = log.to_vec();
     bytes[from..end].fill(0);
-    // A batch whose bytes there were zeros is whole; one that lost its offset alone is none of this.
+    // A batch whose bytes there were zeros is whole; one that lost its offset alone is none of
+    // this.
     let touched =
         |frame: &Frame| bytes[frame.position..frame.end()] != log[frame.position..frame.end()];
     let is_whole_but_for_offset = |frame: &Frame| {
