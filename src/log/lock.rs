@@ -221,12 +221,12 @@ fn open_or_create(path: &Path, log_dir: &Path, disk: &dyn Disk) -> Result<Option
 }
 
 fn is_held(doing: &'static str, path: &Path, pid: Option<i32>) -> Error {
-    let who = match pid {
-        Some(pid) if pid == std::process::id().cast_signed() => "this process".to_owned(),
-        Some(pid) => format!("process {pid}"),
-        None => "another process".to_owned(),
+    const END: &str = "holds it: a broker, or another seg; stop it, or wait until it has ended";
+    let why = match pid {
+        Some(pid) if pid == std::process::id().cast_signed() => "this process holds it".to_owned(),
+        Some(pid) => format!("process {pid} {END}"),
+        None => format!("another process {END}"),
     };
-    let why = format!("{who} holds it; stop the broker before changing what is its own");
     Error::new(doing, path, io::Error::new(ErrorKind::WouldBlock, why))
 }
 

@@ -143,7 +143,9 @@ fn check_names(dir: &PartitionDir) -> std::result::Result<(), String> {
         .find(|named| matches!(named.name.suffix, Some(Suffix::Swap | Suffix::Cleaned)))
     {
         let name = name.file.path.file_name().unwrap_or_default().to_string_lossy();
-        return Err(format!("segments are being replaced there, as {name} shows{next}"));
+        return Err(format!(
+            "a broker stopped there while it replaced segments by {name} and others like it{next}"
+        ));
     }
     if let Some(log) = dir.unreadable.first() {
         let name = log.file.path.file_name().unwrap_or_default().to_string_lossy();
