@@ -174,10 +174,10 @@ fn record(has_unnamed: bool, choose: fn(&Scene) -> Change) -> Vec<Call> {
 }
 
 /// Seeded, so that a failure can be had again.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn flip(&mut self) -> bool {
+    pub(super) fn flip(&mut self) -> bool {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

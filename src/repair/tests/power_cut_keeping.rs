@@ -4,6 +4,7 @@
 //! A file is known by its number on the disk; all are held, so that no number is used twice.
 
 use super::keeping::{Choose, Logs, PLANS};
+use super::power_cut::Random;
 use super::*;
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -196,17 +197,6 @@ impl Disk for Recorder {
     }
 }
 
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-}
-
 /// What a disk holds after a power cut.
 #[derive(Clone, Default)]
 struct State {
@@ -352,7 +342,7 @@ impl Run {
             let mut state = base.clone();
             for (call, is_durable) in self.calls[..cut].iter().zip(&durable).skip(prefix) {
                 // The first is that of a process that is killed: nothing is lost.
-                if draw == 0 || *is_durable || random.next() >> 63 == 1 {
+                if draw == 0 || *is_durable || random.flip() {
                     self.happen(&mut state, call);
                 } else if let Call::Data { file, .. } = call {
                     state.torn.insert(*file);
