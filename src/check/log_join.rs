@@ -239,7 +239,6 @@ impl LogJoin {
             log: Arc::clone(&file.context.file),
             base_offset: base,
             is_sound: !self.is_damaged && !self.is_left,
-            is_sealed,
             rebuilt: self.builder.map(|builder| rebuilt(&file, base, builder)).unwrap_or_default(),
             identity: file.identity,
             stretches: self.stretches.map(Stretches::into_inner).unwrap_or_default(),

@@ -51,8 +51,6 @@ pub struct SegmentReport {
     /// True when every byte of its `.log` is in a batch that proves itself, but for the unfinished
     /// or preallocated end of the last segment.
     pub is_sound: bool,
-    /// True when a later segment follows.
-    pub is_sealed: bool,
     /// Its indexes, built anew, where that was asked for.
     pub rebuilt: Vec<Rebuilt>,
     /// Which file its `.log` was, before it was read, where that was asked for.

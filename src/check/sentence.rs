@@ -1,8 +1,6 @@
 //! One sentence for every problem, and what to do next.
 
-use super::problem::{
-    FlippedAt, IndexEntry, IndexKind, Problem, TextKind, TimestampSeems, TxnIndexField,
-};
+use super::problem::{FlippedAt, IndexEntry, IndexKind, Problem, TimestampSeems, TxnIndexField};
 use crate::format::Offset;
 
 impl Problem {
@@ -323,20 +321,6 @@ impl IndexKind {
         match self {
             Self::Offset => format!("entry {number}, offset {offset} at {key}"),
             _ => format!("entry {number}, timestamp {key} at offset {offset}"),
-        }
-    }
-}
-
-impl TextKind {
-    /// What people call it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::LeaderEpochCheckpoint => "leader-epoch-checkpoint",
-            Self::Checkpoint => "checkpoint",
-            Self::PartitionMetadata => "partition.metadata",
-            Self::MetaProperties => "meta.properties",
-            Self::QuorumState => "quorum-state",
         }
     }
 }

@@ -98,12 +98,6 @@ impl BatchHeader {
     pub fn first_known_offset(&self) -> Offset {
         self.base_offset.unwrap_or(self.last_offset)
     }
-
-    /// The offset behind the batch.
-    #[must_use]
-    pub fn next_offset(&self) -> Offset {
-        self.last_offset.plus(1)
-    }
 }
 
 #[cfg(test)]
@@ -138,7 +132,6 @@ mod tests {
                 assert_eq!(header.size, batch.size() as u64);
                 assert_eq!(header.base_offset, batch.known_base_offset());
                 assert_eq!(header.last_offset, batch.last_offset());
-                assert_eq!(header.next_offset(), batch.next_offset());
                 assert_eq!(header.max_timestamp, batch.max_timestamp());
                 assert_eq!(header.attributes, batch.attributes());
                 assert_eq!(header.partition_leader_epoch, batch.partition_leader_epoch());

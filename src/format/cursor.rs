@@ -158,12 +158,6 @@ impl<'a> Cursor<'a> {
         self.array().map(i32::from_be_bytes)
     }
 
-    /// A big-endian `u32`.
-    #[inline]
-    pub fn u32(&mut self) -> Result<u32> {
-        self.array().map(u32::from_be_bytes)
-    }
-
     /// A big-endian `i64`.
     #[inline]
     pub fn i64(&mut self) -> Result<i64> {

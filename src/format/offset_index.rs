@@ -56,12 +56,6 @@ pub struct OffsetPosition {
 }
 
 impl OffsetPosition {
-    /// Where the entry stands in the `.index`.
-    #[must_use]
-    pub fn entry_position(&self) -> Position {
-        Position((self.index as u64).saturating_mul(ENTRY_BYTES as u64))
-    }
-
     /// The position in the `.log`; `None` when a negative one is stored.
     #[must_use]
     pub fn log_position(&self) -> Option<Position> {
@@ -143,7 +137,7 @@ mod tests {
         let entries = index.iter().map(|e| (e.offset.0 - (1 << 40), e.position));
         assert_eq!(entries.collect::<Vec<_>>(), [(3, 4500), (6, 9000), (9, 13500)]);
         let last = index.last().unwrap();
-        assert_eq!((last.index, last.entry_position()), (2, Position(16)));
+        assert_eq!(last.index, 2);
         assert_eq!(last.log_position(), Some(Position(13500)));
     }
 

@@ -101,13 +101,6 @@ impl LastBatch {
 }
 
 impl ProducerEntry {
-    /// Where the entry stands in the `.snapshot`.
-    #[must_use]
-    pub fn entry_position(&self) -> Position {
-        let before = (self.index as u64).saturating_mul(ENTRY_BYTES as u64);
-        Position(HEADER_BYTES as u64).plus(before)
-    }
-
     /// Appends the entry's bytes to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let none = LastBatch { last_sequence: -1, last_offset: Offset(-1), offset_delta: 0 };
@@ -258,7 +251,6 @@ mod tests {
         let snapshot = ProducerSnapshot::parse(&VECTOR).unwrap();
         assert_eq!(snapshot.iter().collect::<Vec<_>>(), [vector()]);
         assert_eq!((snapshot.crc(), snapshot.compute_crc()), (0x2a73_8b13, 0x2a73_8b13));
-        assert_eq!(vector().entry_position(), Position(10));
         assert_eq!(encode(&[vector()]), VECTOR);
         let empty = [0, 1, 0x48, 0x67, 0x4b, 0xc7, 0, 0, 0, 0];
         assert_eq!(encode(&[]), empty);
@@ -287,7 +279,6 @@ mod tests {
         assert_eq!(hex, tail.concat());
         let snapshot = ProducerSnapshot::parse(&bytes).unwrap();
         assert_eq!(snapshot.iter().collect::<Vec<_>>(), [vector(), entry]);
-        assert_eq!(entry.entry_position(), Position(56));
     }
 
     #[test]

@@ -12,8 +12,8 @@
 //! holds an entry whatever its bytes, and where more zeros follow a first slot of zeros it is taken
 //! for room, as a broker that crashed before it wrote an entry leaves it.
 
+use super::Offset;
 use super::sparse_index::{Floor, Slot, SparseIndex};
-use super::{Offset, Position};
 use zerocopy::byteorder::big_endian::{I32, I64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -57,12 +57,6 @@ pub struct TimestampOffset {
 }
 
 impl TimestampOffset {
-    /// Where the entry stands in the `.timeindex`.
-    #[must_use]
-    pub fn entry_position(&self) -> Position {
-        Position((self.index as u64).saturating_mul(ENTRY_BYTES as u64))
-    }
-
     /// Appends an entry's bytes to `out`.
     pub fn encode(timestamp: i64, relative_offset: i32, out: &mut Vec<u8>) {
         let slot =
@@ -126,7 +120,7 @@ mod tests {
         let index = TimeIndex::new(&bytes, Offset(50));
         let last = index.last().unwrap();
         assert_eq!((last.timestamp, last.offset), (1_700_000_000_010, Offset(306)));
-        assert_eq!((last.index, last.entry_position()), (1, Position(12)));
+        assert_eq!(last.index, 1);
         assert_eq!(index.get(0).unwrap().offset, Offset(53));
     }
 

@@ -55,22 +55,6 @@ pub fn decode<'a>(key: &'a [u8], value: Option<&'a [u8]>) -> Decoded<'a> {
     coordinator::decode(RECORD_TYPES, key, value)
 }
 
-/// The name of a `transactionStatus`.
-#[must_use]
-pub fn status_name(status: i64) -> Option<&'static str> {
-    Some(match status {
-        0 => "Empty",
-        1 => "Ongoing",
-        2 => "PrepareCommit",
-        3 => "PrepareAbort",
-        4 => "CompleteCommit",
-        5 => "CompleteAbort",
-        6 => "Dead",
-        7 => "PrepareEpochFence",
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -183,12 +183,6 @@ impl FileBytes {
         self.length == 0
     }
 
-    /// True when the file is mapped.
-    #[must_use]
-    pub fn is_mapped(&self) -> bool {
-        matches!(self.source, Source::Mapped(_))
-    }
-
     /// All bytes, where they can be had without reading: mapped or owned.
     #[must_use]
     pub fn whole(&self) -> Option<&[u8]> {
@@ -443,7 +437,7 @@ mod tests {
             let mapped = FileBytes::open(&path, Access::Map).unwrap();
             let windows = FileBytes::open(&path, Access::Read).unwrap();
             let owned = FileBytes::owned(&path, bytes.clone());
-            assert_eq!(mapped.is_mapped(), length >= large);
+            assert_eq!(matches!(mapped.source, Source::Mapped(_)), length >= large);
             assert_eq!(mapped.whole(), Some(&bytes[..]));
             assert!(windows.whole().is_none());
             for (at, count) in [(0, 10), (5, 0), (4000, 200), (length as u64, 1), (u64::MAX, 9)] {

@@ -53,15 +53,6 @@ impl LogImage {
         self.len() == 0
     }
 
-    /// The files that it is made from, each once.
-    #[must_use]
-    pub fn files(&self) -> Vec<&Path> {
-        let mut files: Vec<&Path> = self.parts.iter().map(|part| part.file.as_path()).collect();
-        files.sort();
-        files.dedup();
-        files
-    }
-
     /// Adds a range of a file; one that goes on where the last part ends becomes part of it.
     pub fn push(&mut self, file: &Path, range: Range<u64>, mut patches: Vec<Patch>) {
         if range.is_empty() {

@@ -40,12 +40,6 @@ pub struct Rebuilt {
 }
 
 impl IndexBytes {
-    /// An index without an entry.
-    #[must_use]
-    pub fn empty(base_offset: Offset) -> Self {
-        Self { base_offset, bytes: Box::default() }
-    }
-
     /// Reads the `.index` of the segment that begins with `base_offset` and whose log ends at
     /// `log_end`. Entries behind that are left out. `None` when the entries do not rise: the file
     /// is of no use.
@@ -161,12 +155,6 @@ impl IndexBytes {
             }
         }
         index.get(low).filter(|_| low < index.entries()).and_then(place)
-    }
-
-    /// The last entry.
-    #[must_use]
-    pub fn last(&self) -> Option<(Offset, Position)> {
-        self.view().last().and_then(place)
     }
 
     fn view(&self) -> OffsetIndex<'_> {
@@ -326,13 +314,9 @@ mod tests {
                     assert_eq!(index.ceiling(at), ceiling.copied());
                 }
             }
-            assert_eq!(index.last(), all.last().copied());
         }
-        let none = IndexBytes::empty(Offset(7));
-        assert_eq!(
-            (none.floor(Offset(9)), none.ceiling(Position(0)), none.last()),
-            Default::default()
-        );
+        let none = IndexBytes { base_offset: Offset(7), bytes: Box::default() };
+        assert_eq!((none.floor(Offset(9)), none.ceiling(Position(0))), Default::default());
     }
 
     #[test]

@@ -11,15 +11,6 @@ use crate::log::file_facts::FileIdentity;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The kinds of file that can be built anew.
-pub const KINDS: [FileKind; 5] = [
-    FileKind::OffsetIndex,
-    FileKind::TimeIndex,
-    FileKind::TxnIndex,
-    FileKind::ProducerSnapshot,
-    FileKind::LeaderEpochCheckpoint,
-];
-
 /// A derived file, and how it compares with what the log gives.
 #[derive(Clone, Debug)]
 pub struct Compared {

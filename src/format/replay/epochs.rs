@@ -22,14 +22,13 @@ pub struct Epochs {
 }
 
 /// The batches of one epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EpochSpan {
-    /// The epoch.
-    pub epoch: i32,
+#[derive(Clone, Copy, Debug)]
+struct EpochSpan {
+    epoch: i32,
     /// The base offset of the first of them.
-    pub first: Offset,
+    first: Offset,
     /// The base offset of the last of them.
-    pub last: Offset,
+    last: Offset,
     /// The base offset of the first of them that the checkpoint speaks of.
     first_judged: Option<Offset>,
 }
@@ -70,16 +69,11 @@ impl Epochs {
         }
     }
 
-    /// The epochs, in their order.
-    #[must_use]
-    pub fn spans(&self) -> &[EpochSpan] {
-        &self.spans
-    }
-
     /// The entries that the log alone gives.
-    #[must_use]
-    pub fn entries(&self) -> Vec<EpochEntry> {
-        self.spans.iter().map(EpochSpan::entry).collect()
+    #[cfg(test)]
+    pub(crate) fn entries(&self) -> Vec<EpochEntry> {
+        let entry = |span: &EpochSpan| EpochEntry { epoch: span.epoch, start_offset: span.first };
+        self.spans.iter().map(entry).collect()
     }
 
     /// The bytes of the `leader-epoch-checkpoint` for a log that ends at `log_end`; `existing` is
@@ -171,12 +165,6 @@ enum Speaks {
 }
 
 impl EpochSpan {
-    /// Its entry of the checkpoint.
-    #[must_use]
-    pub fn entry(&self) -> EpochEntry {
-        EpochEntry { epoch: self.epoch, start_offset: self.first }
-    }
-
     fn first_of(&self, speaks: Speaks) -> Option<Offset> {
         match speaks {
             Speaks::Judged => self.first_judged,

@@ -11,7 +11,7 @@ mod tests;
 mod transactions;
 
 pub use aborted::{AbortedIndex, Verdict};
-pub use epochs::{EpochSpan, Epochs};
+pub use epochs::Epochs;
 pub use facts::{BatchFacts, Marker};
 pub use index_rules::{INDEX_INTERVAL_BYTES, IndexBuilder, IndexInterval, RebuiltIndexes};
 pub use producers::{EndedTransaction, FirstRecords, Producer, Producers, SequenceBreak, Step};

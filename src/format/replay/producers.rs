@@ -188,13 +188,6 @@ impl Producers {
         self.start
     }
 
-    /// Offsets below this one may belong to batches that were not replayed: those below the start,
-    /// and those up to the end of the last damage.
-    #[must_use]
-    pub fn unsure_below(&self) -> Offset {
-        self.unsure_below
-    }
-
     /// True when bytes were damaged that may have held anything.
     #[must_use]
     pub fn is_damaged(&self) -> bool {

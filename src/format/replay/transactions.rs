@@ -58,11 +58,4 @@ impl Transactions {
         let index = ranges.partition_point(|(_, last)| *last < offset);
         ranges.get(index).is_none_or(|(first, _)| offset < *first)
     }
-
-    /// The last stable offset of a log that ends at `log_end`: the first offset of the oldest open
-    /// transaction, or the end.
-    #[must_use]
-    pub fn last_stable_offset(&self, log_end: Offset) -> Offset {
-        self.open.values().copied().min().unwrap_or(log_end)
-    }
 }

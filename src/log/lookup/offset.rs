@@ -195,41 +195,4 @@ impl OpenPartition {
         let damage = tail.and_then(|tail| self.damage_at_end(place, tail));
         Ok(Edge { position: place.position, damage })
     }
-
-    /// Where the batches of segment number `segment` end that hold an offset below `end`.
-    ///
-    /// # Errors
-    /// When reading fails.
-    pub fn end_position_of(
-        &self,
-        segment: usize,
-        end: Offset,
-        workspace: &mut Workspace,
-    ) -> Result<Edge> {
-        let opened = self.segment(segment)?;
-        if end <= opened.base_offset {
-            return Ok(Edge { position: Position(0), damage: None });
-        }
-        let last = end.plus(-1);
-        let search = self.search_index(opened, last, workspace)?;
-        let mut walk = self.walk(opened, search.start, workspace);
-        let mut edge = Position(0);
-        let possible = self.possible_offsets(segment);
-        let tail = walk.until(|batch| {
-            if !possible.include(&Span::of(batch)) {
-                edge = batch.end();
-                return false;
-            }
-            let begins_behind = batch.known_base_offset().is_some_and(|base| base > last);
-            edge = if begins_behind { batch.position() } else { batch.end() };
-            batch.last_offset() >= last
-        })?;
-        let place = Place { segment, position: walk.position() };
-        let damage = tail.and_then(|tail| self.damage_at_end(place, tail));
-        Ok(match (tail, damage) {
-            (None, _) => Edge { position: edge, damage },
-            (Some(_), None) => Edge { position: place.position, damage },
-            (Some(_), Some(_)) => Edge { position: Position(opened.log.len()), damage },
-        })
-    }
 }

@@ -73,12 +73,6 @@ impl Place {
         self.made.get().unwrap_or(&self.path)
     }
 
-    /// True when an earlier run was interrupted, whose originals are the ones to go back to.
-    #[must_use]
-    pub fn is_resumed(&self) -> bool {
-        self.resumes.is_some()
-    }
-
     /// True when the originals are copied, because the place is on another file system.
     #[must_use]
     pub fn copies(&self) -> bool {

@@ -15,7 +15,6 @@ mod retried;
 mod times;
 
 pub use build::{Choice, Conflict, Identity, NotServed, Reason, build, not_served};
-pub use load::of_directory;
 pub use retried::NotKnown;
 
 use crate::error::Result;
@@ -230,25 +229,12 @@ impl Partition {
         &self.dir
     }
 
-    /// What loading it found.
-    #[must_use]
-    pub fn loaded(&self) -> &Loaded {
-        &self.loaded
-    }
-
-    /// What the log says about transactions; found when it is first asked. That may take long, and
-    /// others who ask wait.
+    /// What the log says about transactions; found when it is first asked. Does not wait for a
+    /// thread that finds it out.
     ///
     /// # Errors
-    /// A sentence, when it cannot be found out. It is tried again, but not at once.
-    pub fn transactions(&self) -> std::result::Result<&Transactions, String> {
-        self.transactions.wait(|is_first| self.find_transactions(is_first))
-    }
-
-    /// The same, but does not wait for a thread that finds it out.
-    ///
-    /// # Errors
-    /// When it is not known yet, and when it cannot be found out.
+    /// When it is not known yet, and when it cannot be found out. It is tried again, but not at
+    /// once.
     pub fn transactions_now(&self) -> std::result::Result<&Transactions, NotKnown> {
         self.transactions.now(|is_first| self.find_transactions(is_first))
     }
@@ -268,4 +254,4 @@ mod build_tests;
 #[cfg(test)]
 mod locate_tests;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

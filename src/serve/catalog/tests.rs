@@ -1,17 +1,17 @@
 //! The catalog of real brokers' directories against what the brokers answered, and what the other
 //! tests of it share.
 
-use super::{
-    Catalog, Identity, Partition, Replica, Slot, TimestampHit, build, not_served, of_directory,
-};
+use super::{Catalog, Choice, Identity, Partition, Replica, Slot, TimestampHit, build, not_served};
+use crate::error::{self, Error};
 use crate::format::checkpoint::{LeaderEpochs, Uuid};
 use crate::format::{Batch, Offset, Position};
 use crate::limits::Limits;
-use crate::log::LogDirContext;
 use crate::log::loaded::{Loaded, LoadedTail, TailCheck};
 use crate::log::names::OffsetCheckpoint;
 use crate::log::partition::PartitionDir;
+use crate::log::{LogDirContext, find};
 use serde_json::Value;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -21,6 +21,34 @@ pub(super) const BROKERS: [&str; 5] =
 
 pub(super) fn testdata() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata")
+}
+
+/// Everything that is served at `path` and below, each directory by itself.
+pub fn of_directory(path: &Path, identity: Identity) -> error::Result<(Catalog, Vec<Choice>)> {
+    let found = find(path)?;
+    if let Some(error) = found.errors.into_iter().next() {
+        return Err(error);
+    }
+    let context = |path: &PathBuf| Arc::new(LogDirContext::read(path));
+    let log_dirs: Vec<_> = found.log_dirs.iter().map(context).collect();
+    let mut contexts: HashMap<PathBuf, Arc<LogDirContext>> =
+        log_dirs.iter().map(|context| (context.path().to_owned(), Arc::clone(context))).collect();
+    let mut replicas = Vec::new();
+    for partition in &found.partitions {
+        let dir = PartitionDir::open(partition)?;
+        if not_served(dir.name.as_ref()).is_some() {
+            continue;
+        }
+        let context = dir
+            .log_dir()
+            .map(|log_dir| Arc::clone(contexts.entry(log_dir).or_insert_with_key(context)));
+        let (check, limits) = (TailCheck::Tail, Limits::STANDARD);
+        replicas.push(Replica::load(partition, context, check, limits, false)?);
+    }
+    build(replicas, identity, &log_dirs).map_err(|conflicts| {
+        let sentences: Vec<_> = conflicts.iter().map(ToString::to_string).collect();
+        Error::other("serving", path, sentences.join("; "))
+    })
 }
 
 pub(super) fn identity() -> Identity {
@@ -210,9 +238,7 @@ fn a_search_by_time_leaves_out_what_cannot_be_read() {
 #[test]
 fn a_whole_log_dir() {
     let path = testdata().join("kafka-4.3.1");
-    let check = TailCheck::Tail;
-    let found = of_directory(&path, identity(), check, Limits::STANDARD, false);
-    let (catalog, choices) = found.unwrap();
+    let (catalog, choices) = of_directory(&path, identity()).unwrap();
     assert_eq!((choices.len(), &catalog.log_dirs[..]), (0, &[path.clone()][..]));
     for topic in catalog.topics() {
         assert!(topic.id != Uuid::ZERO, "{}", topic.name);
@@ -220,11 +246,9 @@ fn a_whole_log_dir() {
     }
     let slots = &catalog.topic("meta-kept").unwrap().partitions;
     assert_eq!(slots.keys().copied().collect::<Vec<_>>(), [0, 1, 2, 3]);
-    let above = of_directory(&testdata(), identity(), check, Limits::STANDARD, false);
-    let sentence = above.unwrap_err().to_string();
+    let sentence = of_directory(&testdata(), identity()).unwrap_err().to_string();
     assert!(sentence.contains("topic shapes has") && sentence.contains("ids: "), "{sentence}");
-    let one = of_directory(&path.join("shapes-1"), identity(), check, Limits::STANDARD, false);
-    let (catalog, _) = one.unwrap();
+    let (catalog, _) = of_directory(&path.join("shapes-1"), identity()).unwrap();
     let shapes = catalog.topic("shapes").unwrap();
     assert!(matches!(shapes.partition(0), Some(Slot::Missing)));
     assert!(matches!(shapes.partition(1), Some(Slot::Served(_))));

@@ -9,8 +9,8 @@ use super::messages::{
 };
 use super::{DeadOffsets, ErrorCode};
 use crate::format::checkpoint::Uuid;
-use crate::log::loaded::TailCheck;
-use crate::serve::catalog::{Identity, Slot, Topic, of_directory};
+use crate::serve::catalog::tests::of_directory;
+use crate::serve::catalog::{Identity, Slot, Topic};
 use crate::serve::queue::{Answer, Closing};
 use crate::serve::wire::{Api, Opened, WireLimits, open};
 use std::collections::BTreeMap;
@@ -351,8 +351,7 @@ fn no_epoch_is_told_that_is_above_the_served_one() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/kafka-4.3.1");
     let (cluster_id, host) = ("a-cluster".to_owned(), "localhost".to_owned());
     let identity = Identity { cluster_id, node_id: 7, host, port: 9092 };
-    let limits = crate::limits::Limits::STANDARD;
-    let (catalog, _) = of_directory(&path, identity, TailCheck::Tail, limits, false).unwrap();
+    let (catalog, _) = of_directory(&path, identity).unwrap();
     let topic = catalog.topic("epochs").unwrap();
     let Some(Slot::Served(served)) = topic.partition(0) else { panic!() };
     let current = served.leader_epoch;

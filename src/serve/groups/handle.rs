@@ -131,7 +131,7 @@ fn start_over<T: Send + 'static, C: Topics + Send + Sync + 'static>(
 ) -> io::Result<Groups<T>> {
     let (sender, inbox) = sync_channel(INBOX);
     let coordinator = Coordinator::new(config.options, config.limits, member_ids());
-    let seen = Seen { counts: coordinator.counts(), sizes: coordinator.sizes(), too_many: 0 };
+    let seen = Seen { counts: coordinator.counts(), sizes: coordinator.sizes() };
     let seen = Arc::new(Mutex::new(seen));
     let handle = GroupsHandle { inbox: sender, seen: Arc::clone(&seen) };
 

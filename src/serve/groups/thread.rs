@@ -31,8 +31,6 @@ pub struct Seen {
     pub counts: Counts,
     /// How much there is.
     pub sizes: Sizes,
-    /// Commits of the dead cluster that were too many so far.
-    pub too_many: usize,
 }
 
 /// Coordinates until it is told to stop or nobody is left who could ask. `answer` gets every
@@ -43,7 +41,7 @@ pub fn run<T>(
     mut answer: impl FnMut(T, GroupAnswer),
     mut watch: impl FnMut(Seen),
 ) -> Coordinator<T> {
-    let (mut out, mut too_many) = (Vec::new(), 0);
+    let mut out = Vec::new();
     loop {
         let received = match coordinator.next_deadline() {
             Some(due) => inbox.recv_timeout(due.saturating_duration_since(Instant::now())),
@@ -54,7 +52,9 @@ pub fn run<T>(
             Ok(ToGroups::Ask(request, from, to)) => {
                 coordinator.handle(now, request, &from, to, &mut out);
             }
-            Ok(ToGroups::Load(part)) => too_many += coordinator.load(*part),
+            Ok(ToGroups::Load(part)) => {
+                coordinator.load(*part);
+            }
             Ok(ToGroups::Loaded) => coordinator.loaded(),
             Err(RecvTimeoutError::Timeout) => {}
             Ok(ToGroups::Stop) | Err(RecvTimeoutError::Disconnected) => return coordinator,
@@ -62,7 +62,7 @@ pub fn run<T>(
         // However many requests come, none keeps time from going on.
         coordinator.expire(now, &mut out);
         out.drain(..).for_each(|(to, what)| answer(to, what));
-        watch(Seen { counts: coordinator.counts(), sizes: coordinator.sizes(), too_many });
+        watch(Seen { counts: coordinator.counts(), sizes: coordinator.sizes() });
     }
 }
 

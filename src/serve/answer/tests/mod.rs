@@ -11,9 +11,8 @@ mod rows;
 mod schema;
 
 use super::{Frame, Said, Served};
-use crate::limits::Limits;
-use crate::log::loaded::TailCheck;
-use crate::serve::catalog::{Catalog, Identity, of_directory};
+use crate::serve::catalog::tests::of_directory;
+use crate::serve::catalog::{Catalog, Identity};
 use crate::serve::counters::Counters;
 use crate::serve::files::OpenFiles;
 use crate::serve::limits::ServeLimits;
@@ -95,8 +94,7 @@ impl Server {
     fn of(path: &Path, scene: Option<TempDir>) -> Self {
         let (cluster_id, host) = ("a-cluster".to_owned(), "broker.example".to_owned());
         let identity = Identity { cluster_id, node_id: 7, host, port: 9092 };
-        let (check, limits) = (TailCheck::Tail, Limits::STANDARD);
-        let (catalog, _) = of_directory(path, identity, check, limits, false).unwrap();
+        let (catalog, _) = of_directory(path, identity).unwrap();
         Self {
             catalog,
             files: OpenFiles::new(1000, 1 << 20),
