@@ -18,15 +18,19 @@ const HEAD_BYTES: usize = 4;
 const LEAST_BYTES: usize = 8;
 
 /// What a frame must keep to.
-pub(super) struct Rules<'a> {
+#[derive(Debug)]
+pub struct Rules<'a> {
+    /// The longest there may be.
     pub frame_bytes: usize,
+    /// What pays for its memory.
     pub budget: &'a Arc<Budget>,
+    /// Who is told when there is memory again.
     pub processor: usize,
 }
 
 /// How far reading got.
 #[derive(Debug)]
-pub(super) enum Filled {
+pub enum Filled {
     /// To the end of the frame.
     Frame(Vec<u8>, Paid),
     /// To what has come so far.
@@ -43,7 +47,7 @@ pub(super) enum Filled {
 
 /// One frame, as much of it as has come.
 #[derive(Debug, Default)]
-pub(super) struct Input {
+pub struct Input {
     head: [u8; HEAD_BYTES],
     head_filled: usize,
     length: usize,
@@ -55,12 +59,16 @@ pub(super) struct Input {
 
 impl Input {
     /// Whether nothing of a frame has come.
-    pub(super) fn is_empty(&self) -> bool {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.head_filled == 0
     }
 
     /// Reads at most `budget` bytes and takes what it read off it.
-    pub(super) fn fill(
+    ///
+    /// # Errors
+    /// Those of the socket, but for one that has nothing now.
+    pub fn fill(
         &mut self,
         socket: &mut impl Read,
         buffer: &mut [u8],

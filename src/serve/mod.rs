@@ -39,7 +39,7 @@ pub mod catalog;
 mod connection;
 pub mod counters;
 pub mod files;
-mod frame;
+pub mod frame;
 pub mod groups;
 pub mod inbox;
 pub mod limits;

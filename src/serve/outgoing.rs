@@ -93,6 +93,11 @@ impl Outgoing {
         self.left
     }
 
+    /// What is not sent yet, piece by piece.
+    pub fn chunks(&self) -> impl Iterator<Item = &Chunk> {
+        self.chunks.iter()
+    }
+
     /// What it takes in memory. Goes down when a piece of memory is sent to its end.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {

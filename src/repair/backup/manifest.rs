@@ -90,6 +90,12 @@ pub(in crate::repair) enum State {
     Undone,
 }
 
+/// Whether the bytes of a manifest are such as a repair leaves them, whenever it was interrupted.
+#[must_use]
+pub fn is_readable(bytes: &[u8]) -> bool {
+    Manifest::parse(bytes).is_some()
+}
+
 #[derive(Debug, Default)]
 pub(in crate::repair) struct Manifest {
     pub directory: String,
@@ -110,21 +116,24 @@ impl Manifest {
             Err(error) if error.source.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
+        match Self::parse(bytes.whole().unwrap_or_default()) {
+            Some(manifest) => Ok(Some(manifest)),
+            None => Err(Error::other("reading", path, "it is not as it was written")),
+        }
+    }
+
+    /// `None` for what was not written by a repair.
+    fn parse(bytes: &[u8]) -> Option<Self> {
         let mut manifest = Self::default();
         let mut version = None;
-        for line in bytes.whole().unwrap_or_default().split(|&byte| byte == b'\n') {
+        for line in bytes.split(|&byte| byte == b'\n') {
             let Ok(line) = serde_json::from_slice::<Value>(line) else { continue };
             if text(&line, "type") == Some("backup") {
                 version = line.get("version").and_then(Value::as_u64);
             }
-            if manifest.take(&line).is_none() {
-                return Err(Error::other("reading", path, "it is not as it was written"));
-            }
+            manifest.take(&line)?;
         }
-        if version != Some(1) || manifest.directory.is_empty() {
-            return Err(Error::other("reading", path, "it is not as it was written"));
-        }
-        Ok(Some(manifest))
+        (version == Some(1) && !manifest.directory.is_empty()).then_some(manifest)
     }
 
     fn take(&mut self, line: &Value) -> Option<()> {

@@ -13,7 +13,7 @@
 //! A run that was killed leaves a manifest that does not say `done`: the next goes on in the same
 //! backup, where the very first originals stay, so that one undo brings them back.
 
-pub(super) mod manifest;
+pub mod manifest;
 mod place;
 
 pub(super) use manifest::{Kept, Manifest, Stamp, State, Step, Was};
