@@ -2,9 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use segkit::check::report::{PartitionReport, SegmentReport};
+use segkit::check::{Depth, Listener, PartitionScope, Scope, VerifyOptions, verify};
+use segkit::limits::Limits;
+use segkit::log::disk::RealDisk;
+use segkit::log::lock::Guard;
+use segkit::log::{Access, LogDirContext, PartitionDir};
+use segkit::progress::Silent;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 const TESTDATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/kafka-4.3.1");
 
@@ -200,4 +208,55 @@ fn what_is_about_to_go_is_left_alone() {
     assert_eq!(bytes(&renamed), before);
     assert_eq!(code(&seg(&["reindex"], &renamed)), 0);
     assert!(bytes(&renamed).len() > before.len());
+}
+
+/// Writes a file while its partition is looked at, and keeps what that came to.
+struct Writing {
+    file: PathBuf,
+    bytes: Vec<u8>,
+    codes: Vec<&'static str>,
+}
+
+impl Listener for Writing {
+    fn segment(&mut self, _: SegmentReport) {
+        fs::write(&self.file, &self.bytes).unwrap();
+    }
+
+    fn partition(&mut self, report: PartitionReport) -> bool {
+        self.codes.extend(report.findings.iter().map(|finding| finding.problem.code()));
+        true
+    }
+}
+
+#[test]
+fn what_is_written_under_the_lock_is_no_reason_to_read_a_log_twice() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = copy(root.path(), "lookup-0");
+    fs::copy(Path::new(TESTDATA).join("meta.properties"), root.path().join("meta.properties"))
+        .unwrap();
+    let file = dir.join("00000000000000000000.timeindex");
+    let bytes = fs::read(&file).unwrap();
+    let look = || {
+        fs::remove_file(&file).unwrap();
+        let log_dir = Arc::new(LogDirContext::read(root.path()));
+        let partition = PartitionScope::new(PartitionDir::open(&dir).unwrap(), Some(log_dir));
+        let scope = Scope { partitions: vec![partition], log_dirs: Vec::new() };
+        let mut writing = Writing { file: file.clone(), bytes: bytes.clone(), codes: Vec::new() };
+        let options = VerifyOptions {
+            depth: Depth::Checksums,
+            access: Access::Read,
+            threads: 1,
+            limits: Limits::STANDARD,
+            max_duration: None,
+            rebuild_with_interval: Some(512),
+            collects_stretches: false,
+        };
+        verify(&scope, &options, &Silent, &mut writing);
+        writing.codes
+    };
+    // Somebody is at work: what was missing is there when it is looked for again.
+    assert!(!look().contains(&"time-index-missing"));
+    let _guard = Guard::of_log_dir(root.path(), &RealDisk).unwrap();
+    // Nobody else can be: the first look stands.
+    assert!(look().contains(&"time-index-missing"));
 }

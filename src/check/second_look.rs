@@ -103,7 +103,10 @@ impl Again {
     /// True when anything speaks for somebody at work on the partition.
     fn is_changing(&self, first: &PartitionScope, report: &PartitionReport) -> bool {
         let saw_change = report.findings.iter().any(|finding| is_change(&finding.problem));
-        self.0.is_live() || saw_change || self.0.dir != first.dir
+        // Under its lock nobody else may be: what is new in the directory is our own work.
+        let lock = first.log_dir.as_ref().map(|log_dir| log_dir.path().join(LOCK));
+        let is_ours = lock.is_some_and(|lock| is_held_here(&lock));
+        saw_change || !is_ours && (self.0.is_live() || self.0.dir != first.dir)
     }
 
     fn look(self, options: &VerifyOptions) -> Option<Vec<Finding>> {
