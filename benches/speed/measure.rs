@@ -51,6 +51,11 @@ impl Race {
     }
 }
 
+/// The least of some times.
+pub fn least(times: &[Duration]) -> Duration {
+    times.iter().copied().min().unwrap_or_default()
+}
+
 fn ratio(a: Duration, b: Duration) -> f64 {
     a.as_secs_f64() / b.as_secs_f64().max(1e-9)
 }
@@ -119,10 +124,19 @@ pub struct Peaks {
 
 /// Runs `command` and looks at what it has.
 pub fn peaks(command: &mut Command) -> Peaks {
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    peaks_of(command, Stdio::null())
+}
+
+/// The same of one that reads `stdin`.
+pub fn peaks_of(command: &mut Command, stdin: Stdio) -> Peaks {
+    command.stdin(stdin).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
     let process = Path::new("/proc").join(child.id().to_string());
     let mut peaks = Peaks::default();
-    while child.try_wait().unwrap().is_none() {
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
         let text = fs::read_to_string(process.join("status")).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:"));
         let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok());
@@ -130,7 +144,8 @@ pub fn peaks(command: &mut Command) -> Peaks {
         let open = fs::read_dir(process.join("fd")).map_or(0, Iterator::count);
         peaks.descriptors = peaks.descriptors.max(open);
         std::thread::sleep(Duration::from_millis(2));
-    }
+    };
+    assert!(status.success(), "{command:?}: {status}");
     peaks
 }
 

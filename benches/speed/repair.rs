@@ -1,19 +1,19 @@
 //! `seg repair` as a process: a plan beside a verify of the same bytes, and a repair beside a copy
 //! of the segment that it writes anew.
 
-use crate::generate::Log;
+use crate::inputs::Log;
 use crate::measure::{Race, process_time, wall_time};
 use crate::report::{Report, Row};
-use crate::{Logs, SEG, seg, throughput};
+use crate::{SEG, Setup, seg, throughput};
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-pub fn repair(logs: &Logs, report: &mut Report) {
-    let (log, rounds) = (&logs.plain, logs.rounds);
-    let log_bytes = fs::metadata(&log.file).unwrap().len() as usize;
+pub fn repair(setup: &Setup, report: &mut Report) {
+    let (log, rounds) = (&setup.plain, setup.rounds);
+    let log_bytes = log.log_bytes as usize;
     let rate = |time: Duration| throughput(time, log_bytes);
     let one = ["--threads", "1"];
     let verify = || process_time(&mut seg(&[&["verify"], &one[..]].concat(), &log.dir));
@@ -26,20 +26,31 @@ pub fn repair(logs: &Logs, report: &mut Report) {
     let verify = || shell(&format!("{SEG} verify --threads 1 {} || true", dir.display()));
     let plan = || shell(&format!("{SEG} repair --threads 1 {} || true", dir.display()));
     let race = Race::run(rounds, plan, verify);
-    let row = Row::new("a lost sector, planned", "`seg repair --threads 1 DIR`", &race, &rate);
-    report.note(row.against("`seg verify --threads 1 DIR`"));
+    let row = Row::new(
+        "a lost sector, planned, on the clock",
+        "`seg repair --threads 1 DIR`",
+        &race,
+        &rate,
+    );
+    report.at_least(0.9, row.against("`seg verify --threads 1 DIR`"));
 
     // Both plan; what is compared is what comes behind that.
     let file = dir.join(log.file.file_name().unwrap());
     let copy = dir.with_extension("copy");
     let (segment, target) = (file.display(), copy.display());
+    // Outside of what is a log dir by its partitions, on the same disk.
+    let place = tempfile::tempdir().unwrap();
+    let backup = place.path().join("backup");
+    let repair = format!("{SEG} repair --backup {} {}", backup.display(), dir.display());
+    fs::create_dir(&backup).unwrap();
     let planned = format!("{SEG} repair {} || true", dir.display());
     let race = Race::run(
         rounds,
         || {
-            let time = shell(&format!("{SEG} repair --apply --sole-copy {}", dir.display()));
-            shell(&format!("{SEG} repair --undo {}", dir.display()));
-            fs::remove_dir_all(dir.with_extension("seg-backup")).unwrap();
+            let time = shell(&format!("{repair} --apply --sole-copy"));
+            shell(&format!("{repair} --undo"));
+            fs::remove_dir_all(&backup).unwrap();
+            fs::create_dir(&backup).unwrap();
             time
         },
         || {
@@ -48,7 +59,8 @@ pub fn repair(logs: &Logs, report: &mut Report) {
             time
         },
     );
-    let row = Row::new("a lost sector, repaired", "`seg repair --apply DIR`", &race, &rate);
+    let row =
+        Row::new("a lost sector, repaired, on the clock", "`seg repair --apply DIR`", &race, &rate);
     report.at_least(0.8, row.against("`seg repair DIR; cp LOG COPY; sync COPY`"));
 }
 

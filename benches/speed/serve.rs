@@ -1,33 +1,25 @@
 //! `seg serve` against bare servers that are asked the same, by the same clients, for the same
 //! bytes; both ends on this machine.
-//!
-//! ```text
-//!   SEG_BENCH_BROKER=127.0.0.1:9092,PID,TOPIC    a broker, side by side; partition 0 of TOPIC has
-//!                                                to be a copy of the log that is measured with
-//!   SEG_BENCH_KEEP=DIR                           where to put that log, for such a copy
-//! ```
 
 mod client;
 pub mod rivals;
 
-use crate::generate::{self, Log, Shape};
+use crate::inputs::{self, Log};
 use crate::measure::Race;
 use crate::report::{Report, Row};
-use crate::{Logs, throughput};
+use crate::{Setup, throughput};
 use client::{Client, Crowd, Piece, envelope_bytes, pieces};
 use rivals::Server;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use segkit::format::Codec;
 use std::fs::{self, File};
-use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The topic of the large log, and of the one with small batches.
-const TOPIC: &str = "plain";
+/// The topic of the large log.
+pub const TOPIC: &str = "plain";
 const SMALL_TOPIC: &str = "tiny";
 /// What is asked for at a time.
 const REQUEST_BYTES: u32 = 32 << 20;
@@ -38,32 +30,20 @@ const LONG_POLL: Duration = Duration::from_secs(30);
 /// Lets all of them in.
 const MANY: [&str; 4] = ["--max-connections", "1500", "--max-connections-per-ip", "1500"];
 
-pub fn serve(root: &Path, logs: &Logs, report: &mut Report) {
+pub fn serve(setup: &Setup, report: &mut Report) {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-    let all = pieces(&logs.plain.file, REQUEST_BYTES);
-    if let Some(dir) = std::env::var_os("SEG_BENCH_KEEP") {
-        keep(&logs.plain, Path::new(&dir));
-    }
+    let (log, all) = (&setup.plain, pieces(&setup.plain.file, REQUEST_BYTES));
     {
-        let seg = Server::seg(&logs.plain.dir, &[]);
-        let bare = Server::sendfile(&logs.plain.file, envelope_bytes(TOPIC));
-        same_bytes(&[&seg, &bare], &logs.plain, &all);
-        streams(&seg, &bare, &all, logs.rounds, report);
-        beside_streams(&seg, &bare, &logs.plain, &all, report);
-        broker(&seg, &all, logs.rounds, report);
+        let seg = Server::seg(&log.dir, &[]);
+        let bare = Server::sendfile(&log.file, envelope_bytes(TOPIC));
+        same_bytes(&[&seg, &bare], log, &all);
+        streams(&seg, &bare, &all, setup.rounds, report);
+        beside_streams(&seg, &bare, log, &all, setup.rounds.min(5), report);
     }
-    idle(&logs.plain, report);
-    small(root, logs.rounds, report);
-    start(report);
-}
-
-fn keep(log: &Log, dir: &Path) {
-    fs::create_dir_all(dir).unwrap();
-    for entry in fs::read_dir(&log.dir).unwrap() {
-        let path = entry.unwrap().path();
-        fs::copy(&path, dir.join(path.file_name().unwrap())).unwrap();
-    }
+    idle(log, report);
+    small(&setup.root, setup.rounds, report);
+    start(setup, report);
 }
 
 /// What is sent fast has to be right.
@@ -112,55 +92,69 @@ fn stream(server: &Server, topic: &str, all: &[Piece], connections: usize, took:
 
 fn streams(seg: &Server, bare: &Server, all: &[Piece], rounds: usize, report: &mut Report) {
     for connections in [1, 4] {
-        let (mut ours, mut theirs) = (Took::default(), Took::default());
-        for _ in 0..rounds {
-            stream(seg, TOPIC, all, connections, &mut ours);
-            stream(bare, TOPIC, all, connections, &mut theirs);
-        }
-        let rows = races(ours, theirs, all, connections);
+        let (clock, processor) = race(seg, bare, all, connections, rounds);
+        report.limit(&format!("`sendfile`: {}", clock.what()), clock.peer_rate());
         let peer = "a thread a connection that does `sendfile` and nothing else";
-        report.at_least(0.9, rows.0.against(peer));
-        report.at_most(1.15, rows.1.against("the same"));
+        report.at_least(0.9, clock.against(peer));
+        report.at_most(1.15, processor.against("the same"));
     }
 }
 
-/// The rows of the clock and of processors.
-fn races(ours: Took, theirs: Took, all: &[Piece], connections: usize) -> (Row, Row) {
-    let bytes: usize = all.iter().map(|piece| piece.length as usize).sum::<usize>() * connections;
-    let ending = if connections == 1 { "" } else { "s" };
-    let clock = Race::of(ours.clock, theirs.clock);
-    let rate = |time: Duration| throughput(time, bytes);
-    let what = format!("fetch of a warm log, {connections} connection{ending}, on the clock");
-    let first = Row::new(&what, "`seg serve`", &clock, &rate);
-    let processor = Race::of(ours.processor, theirs.processor);
-    let rate = |time: Duration| {
-        format!("{:.3} s/GiB", time.as_secs_f64() * (1u64 << 30) as f64 / bytes as f64)
-    };
-    (first, Row::new("the same, the server's processor time", "`seg serve`", &processor, &rate))
-}
-
-fn broker(seg: &Server, all: &[Piece], rounds: usize, report: &mut Report) {
-    let Ok(named) = std::env::var("SEG_BENCH_BROKER") else { return };
-    let [address, process, topic] = named.split(',').collect::<Vec<_>>()[..] else {
-        panic!("not ADDRESS,PID,TOPIC: {named}");
-    };
-    let broker = Server::running(address.parse().unwrap(), process.parse().unwrap());
+/// A broker that serves the same log as partition 0 of a topic of the same name, side by side.
+pub fn beside_broker(setup: &Setup, broker: &Server, report: &mut Report) {
+    let (log, all) = (&setup.plain, pieces(&setup.plain.file, REQUEST_BYTES));
+    let seg = Server::seg(&log.dir, &[]);
+    same_bytes(&[&seg, broker], log, &all);
     // Its compiler has to have seen all of it.
-    stream(&broker, topic, all, 4, &mut Took::default());
+    stream(broker, TOPIC, &all, 4, &mut Took::default());
     for connections in [1, 4] {
-        let (mut ours, mut theirs) = (Took::default(), Took::default());
-        for _ in 0..rounds {
-            stream(seg, TOPIC, all, connections, &mut ours);
-            stream(&broker, topic, all, connections, &mut theirs);
-        }
-        let (clock, processor) = races(ours, theirs, all, connections);
-        report.beside(clock.against("a broker of Kafka"));
+        let (clock, processor) = race(&seg, broker, &all, connections, setup.rounds);
+        report.beside(clock.against("a broker of 4.4.0 that has a copy of it"));
         report.beside(processor.against("the same"));
     }
 }
 
+/// Two servers in turns.
+fn race(
+    seg: &Server,
+    peer: &Server,
+    all: &[Piece],
+    connections: usize,
+    rounds: usize,
+) -> (Row, Row) {
+    let (mut ours, mut theirs) = (Took::default(), Took::default());
+    for _ in 0..rounds {
+        stream(seg, TOPIC, all, connections, &mut ours);
+        stream(peer, TOPIC, all, connections, &mut theirs);
+    }
+    rows(ours, theirs, all, connections)
+}
+
+/// The rows of the clock and of processors.
+fn rows(ours: Took, theirs: Took, all: &[Piece], connections: usize) -> (Row, Row) {
+    let bytes: usize = all.iter().map(|piece| piece.length as usize).sum::<usize>() * connections;
+    let ending = if connections == 1 { "" } else { "s" };
+    let clock = Race::of(ours.clock, theirs.clock);
+    let rate = |time: Duration| throughput(time, bytes);
+    let what = format!("fetch of a warm log, {connections} connection{ending}");
+    let first = Row::new(&format!("{what}, on the clock"), "`seg serve`", &clock, &rate);
+    let processor = Race::of(ours.processor, theirs.processor);
+    let rate = |time: Duration| {
+        format!("{:.3} s/GiB", time.as_secs_f64() * (1u64 << 30) as f64 / bytes as f64)
+    };
+    let what = format!("{what}, the server's processor time");
+    (first, Row::new(&what, "`seg serve`", &processor, &rate))
+}
+
 /// The latency of small fetches while others take all they can get.
-fn beside_streams(seg: &Server, bare: &Server, log: &Log, all: &[Piece], report: &mut Report) {
+fn beside_streams(
+    seg: &Server,
+    bare: &Server,
+    log: &Log,
+    all: &[Piece],
+    rounds: usize,
+    report: &mut Report,
+) {
     const FETCHES: usize = 2000;
     let batches = pieces(&log.file, 16 << 10);
     let step = batches.len() / FETCHES;
@@ -191,7 +185,7 @@ fn beside_streams(seg: &Server, bare: &Server, log: &Log, all: &[Piece], report:
             times[times.len() * 99 / 100]
         })
     };
-    let race = Race::run(3, || latencies(seg), || latencies(bare));
+    let race = Race::run(rounds, || latencies(seg), || latencies(bare));
     let rate = |time: Duration| format!("{:.2} ms", time.as_secs_f64() * 1e3);
     let what = "99 of 100 fetches of 16 KiB beside 4 that take all they can get, within";
     let row = Row::new(what, "`seg serve`", &race, &rate);
@@ -225,17 +219,17 @@ fn idle(log: &Log, report: &mut Report) {
         share < 1.0,
     );
     let shown = format!("{resident:.1} MiB");
-    let what = "memory meanwhile, pages of the program included";
+    let what = "memory of 1,000 connections that wait, pages of the program included";
     report.figure(what, "`seg serve`", &shown, "under 50 MiB", resident < 50.0);
 }
 
 /// A crowd that asks for one small batch at a time.
 fn small(root: &Path, rounds: usize, report: &mut Report) {
     const ANSWERS: usize = 50_000;
-    // A batch of one record of 100 bytes: 161.
-    let shape =
-        Shape { log_bytes: 16 << 20, batch_bytes: 200, codec: Codec::None, is_monotonous: false };
-    let log = generate::log(root, &format!("{SMALL_TOPIC}-0"), shape).unwrap();
+    // Batches of one record each.
+    let record_size = inputs::VALUE_BYTES.to_string();
+    let arguments = ["--batch-size", "1", "--record-size", &record_size];
+    let log = inputs::log(root, &format!("{SMALL_TOPIC}-0"), 100_000, &arguments);
     let batches = pieces(&log.file, 1);
     let answer = envelope_bytes(SMALL_TOPIC) + batches[0].length as usize;
     let (seg, bare) = (Server::seg(&log.dir, &MANY), Server::echo(answer));
@@ -246,8 +240,9 @@ fn small(root: &Path, rounds: usize, report: &mut Report) {
     let rate = |time: Duration| {
         format!("{:.0} thousand requests/s", ANSWERS as f64 / time.as_secs_f64() / 1e3)
     };
-    let what = "1,000 connections, fetches of one batch of 161 bytes, on the clock";
-    let row = Row::new(what, "`seg serve`", &race, &rate);
+    let size = batches[0].length;
+    let what = format!("1,000 connections, fetches of one batch of {size} bytes, on the clock");
+    let row = Row::new(&what, "`seg serve`", &race, &rate);
     report.at_least(0.5, row.against("one event loop that sends as many bytes of memory"));
 }
 
@@ -263,30 +258,40 @@ fn same_small_bytes(seg: &Server, log: &Log, batches: &[Piece]) {
 }
 
 /// From the first instruction to the first client, with many segments.
-fn start(report: &mut Report) {
+fn start(setup: &Setup, report: &mut Report) {
     const PARTITIONS: usize = 1000;
-    const SEGMENTS: usize = 10;
-    let memory = Path::new("/dev/shm");
-    let place = if memory.is_dir() { memory } else { Path::new("/tmp") };
-    let place = tempfile::tempdir_in(place).unwrap();
-    let shape = Shape {
-        log_bytes: 12 << 10,
-        batch_bytes: 4 << 10,
-        codec: Codec::None,
-        is_monotonous: false,
-    };
-    let mut points = String::new();
+    // 111 records fill a segment.
+    const RECORDS: usize = 1100;
+    const SHAPE: [&str; 12] = [
+        "--topic",
+        "many",
+        "--partitions",
+        "1000",
+        "--partitioner",
+        "round-robin",
+        "--keys",
+        "0",
+        "--batch-size",
+        "4096",
+        "--segment-bytes",
+        "12288",
+    ];
+    let place = setup.memory.join("start");
+    fs::create_dir(&place).unwrap();
+    inputs::generate(&place, (PARTITIONS * RECORDS) as u64, &SHAPE);
+    let (mut points, mut segments) = (String::new(), 0);
     for number in 0..PARTITIONS {
-        let name = format!("many-{number}");
-        let log = generate::segments(place.path(), &name, shape, SEGMENTS).unwrap();
-        points.push_str(&format!("many {number} {}\n", log.records));
+        points.push_str(&format!("many {number} {RECORDS}\n"));
+        let mut logs = inputs::log_files(&place.join(format!("many-{number}")));
+        segments += logs.len();
         // A broker that runs has room in the indexes of the last segment.
-        let last = fs::read_dir(&log.dir).unwrap().map(|entry| entry.unwrap().path());
-        let last = last.filter(|path| path.extension().is_some_and(|is| is == "index")).max();
-        File::options().write(true).open(last.unwrap()).unwrap().set_len(10 << 20).unwrap();
+        logs.sort();
+        let last = logs.pop().unwrap().with_extension("index");
+        File::options().write(true).open(last).unwrap().set_len(10 << 20).unwrap();
     }
+    assert!(segments >= 10_000, "{segments} segments");
     let write = |name: &str, text: &str| {
-        File::create(place.path().join(name)).unwrap().write_all(text.as_bytes()).unwrap();
+        fs::write(place.join(name), text).unwrap();
     };
     write("meta.properties", "version=1\nnode.id=1\ncluster.id=4L6g3nShT-eMCtK--X86sw\n");
     let checkpoint = format!("0\n{PARTITIONS}\n{points}");
@@ -296,9 +301,10 @@ fn start(report: &mut Report) {
         if is_clean {
             write(".kafka_cleanshutdown", "{\"version\":0,\"brokerEpoch\":1}");
         }
-        let times = (0..5).map(|_| Server::seg(place.path(), &[]).start);
+        let times = (0..5).map(|_| Server::seg(&place, &[]).start);
         let seconds = times.min().unwrap().as_secs_f64();
-        let what = format!("start with 10,000 segments of 1,000 partitions, {what}");
+        let what = format!("start with {segments} segments of 1,000 partitions, {what}");
         report.figure(&what, "`seg serve`", &format!("{seconds:.2} s"), "under 1 s", seconds < 1.0);
     }
+    fs::remove_dir_all(&place).unwrap();
 }

@@ -1,29 +1,28 @@
 //! `seg verify` as a process.
 
 use crate::bare::rival;
-use crate::generate::{self, Log, Shape};
+use crate::inputs::{self, Log};
 use crate::measure::{Race, process_time, wall_time};
 use crate::report::{Report, Row};
-use crate::{Logs, measure, seg, throughput};
-use segkit::format::Codec;
+use crate::{Setup, measure, memory, seg, throughput};
 use std::fs;
 use std::path::Path;
 
 /// How many partitions the smaller and larger segments are in, under names of their own.
 const PARTITIONS: usize = 10;
 
-pub fn verify(logs: &Logs, report: &mut Report) {
-    full_depth(&logs.plain, logs.rounds, report);
-    headers(&logs.plain, logs.rounds, report);
-    for (name, log) in &logs.compressed {
-        compressed(name, log, logs.rounds, report);
+pub fn verify(setup: &Setup, report: &mut Report) {
+    full_depth(&setup.plain, setup.rounds, report);
+    headers(&setup.plain, setup.rounds, report);
+    for (name, log) in &setup.compressed {
+        compressed(name, log, setup.rounds, report);
     }
-    small_segments(logs, report);
+    small_segments(setup, report);
 }
 
 /// Every record of uncompressed batches, read and mapped, on one thread and on two.
 fn full_depth(log: &Log, rounds: usize, report: &mut Report) {
-    let log_bytes = fs::metadata(&log.file).unwrap().len() as usize;
+    let log_bytes = log.log_bytes as usize;
     for (threads, access) in [(1, "read"), (1, "map"), (2, "read"), (2, "map")] {
         let threads_text = threads.to_string();
         let mut args = vec!["verify", "--threads", &threads_text];
@@ -78,8 +77,7 @@ fn compressed(name: &'static str, log: &Log, rounds: usize, report: &mut Report)
         || process_time(&mut rival(name, "read", 1, &log.file)),
     );
     let what = format!("every record judged, {name}");
-    let content = log.records as usize * generate::RECORD_BYTES;
-    let rate = |time| format!("{} of content", throughput(time, content));
+    let rate = |time| format!("{} of content", throughput(time, log.content as usize));
     report.at_least(
         0.85,
         Row::new(&what, "`seg verify --threads 1 DIR`", &race, &rate)
@@ -89,46 +87,47 @@ fn compressed(name: &'static str, log: &Log, rounds: usize, report: &mut Report)
 
 /// Many small segments against few large ones: the same files under many names, so that they fit
 /// into memory.
-fn small_segments(logs: &Logs, report: &mut Report) {
-    let root = logs.plain.dir.parent().unwrap();
-    let shape = Shape {
-        log_bytes: 1 << 20,
-        batch_bytes: 16 << 10,
-        codec: Codec::None,
-        is_monotonous: false,
-    };
-    let bytes = |log: &Log| -> u64 {
-        let files = fs::read_dir(&log.dir).unwrap().map(|entry| entry.unwrap());
-        let logs = files.filter(|file| file.path().extension().is_some_and(|kind| kind == "log"));
-        logs.map(|file| file.metadata().unwrap().len()).sum()
-    };
-    let count = bytes(&logs.plain) >> 20;
-    let small = generate::segments(root, "many-0", shape, count as usize).unwrap();
-    let few = linked(root, "few", &logs.plain);
+fn small_segments(setup: &Setup, report: &mut Report) {
+    let (root, plain) = (&setup.root, &setup.plain);
+    let record_size = inputs::VALUE_BYTES.to_string();
+    let arguments = ["--record-size", &record_size, "--segment-bytes", "1048576"];
+    let records = plain.records.cast_unsigned();
+    let small = inputs::log(root, "many-0", records, &arguments);
+    let logs = inputs::log_files(&small.dir);
+    let count = logs.len() as u64;
+    // A broker keeps snapshots of the last segments only.
+    for log in logs {
+        let snapshot = log.with_extension("snapshot");
+        let _ = fs::remove_file(snapshot);
+    }
+    let few = linked(root, "few", plain);
     let many = linked(root, "many", &small);
-    let (few_bytes, many_bytes) = (bytes(&logs.plain) as f64, bytes(&small) as f64);
+    let (few_bytes, many_bytes) = (plain.log_bytes as f64, small.log_bytes as f64);
     for threads in ["1", "2"] {
         let args = ["verify", "--threads", threads];
         let run = |dir: &Path| match threads {
             "1" => process_time(&mut seg(&args, dir)),
             _ => wall_time(&mut seg(&args, dir)),
         };
-        let race = Race::run(3, || run(&many).div_f64(many_bytes / few_bytes), || run(&few));
+        let race = Race::run(
+            setup.rounds.min(3),
+            || run(&many).div_f64(many_bytes / few_bytes),
+            || run(&few),
+        );
         let clock = if threads == "1" { "" } else { ", on the clock" };
         let what = format!("{} segments of 1 MiB, per byte{clock}", count * PARTITIONS as u64);
         let command =
             if threads == "1" { "`seg verify --threads 1 DIR`" } else { "`seg verify DIR`" };
         let rate = |time| throughput(time, few_bytes as usize * PARTITIONS);
-        let peer = format!("{PARTITIONS} of {} MiB", count);
+        let peer = format!("{PARTITIONS} of {} MiB", plain.log_bytes >> 20);
         report.at_most(1.3, Row::new(&what, command, &race, &rate).against(&peer));
-        let used = measure::peaks(&mut seg(&args, &many));
-        report.memory(
-            &format!("`verify`, {} segments", count * PARTITIONS as u64),
-            bytes(&small) * PARTITIONS as u64,
-            small.records * PARTITIONS as i64,
-            threads,
-            &used,
-        );
+        for (dir, log, name) in [(&few, plain, "few"), (&many, &small, "small")] {
+            let used = measure::peaks(&mut seg(&args, dir));
+            let what = format!("`seg verify --threads {threads}`, {name} segments");
+            let limit_mib = memory::THREAD_MIB * threads.parse::<u64>().unwrap();
+            let size = log.log_bytes * PARTITIONS as u64;
+            report.memory(&what, size, &used, (limit_mib, memory::DESCRIPTORS));
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 
 use crate::measure::{Race, process_time_of, thread_time, wall_time_of};
 use crate::report::{Report, Row};
-use crate::{Logs, SEG, json, millions, throughput};
+use crate::{HEADER_BYTES, SEG, Setup, json, millions, throughput};
 use lz4_flex::block::{CompressTable, compress_into_with_table};
 use segkit::format::{Batches, Codec, Position, Scratch};
 use std::fs::{self, File};
@@ -13,14 +13,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const HEADER_BYTES: usize = 61;
 const NAME: &str = "00000000000000000000.log";
 
-pub fn write(root: &Path, log_bytes: u64, logs: &Logs, report: &mut Report) {
+pub fn write(setup: &Setup, report: &mut Report) {
     // In memory: disks would be measured otherwise.
-    let memory = Path::new("/dev/shm");
-    let place = tempfile::tempdir_in(if memory.is_dir() { memory } else { root }).unwrap();
-    let place = place.path();
+    let place = tempfile::tempdir_in(&setup.memory).unwrap();
+    let (place, log_bytes) = (place.path(), setup.log_bytes);
     for (what, payload, record_size) in [
         ("made-up JSON of 100 bytes", "json", 100),
         ("made-up JSON of 30 bytes", "json", 30),
@@ -28,12 +26,12 @@ pub fn write(root: &Path, log_bytes: u64, logs: &Logs, report: &mut Report) {
         ("zeros of 30 bytes, null keys", "zero", 30),
     ] {
         let made = Made { place, payload, record_size, records: log_bytes / 2 / record_size };
-        generated(what, &made, logs.rounds, report);
+        generated(what, &made, setup.rounds, report);
     }
     let records = log_bytes / 4 / 100;
     let made = Made { place, payload: "json", record_size: 100, records };
-    compressed(&made, logs.rounds, report);
-    lines(&Made { records: log_bytes / 8 / 100, ..made }, logs.rounds, report);
+    compressed(&made, setup.rounds, report);
+    lines(&Made { records: log_bytes / 8 / 100, ..made }, setup.rounds, report);
 }
 
 /// Data that `seg write` makes up.
@@ -180,7 +178,12 @@ fn compressed(made: &Made<'_>, rounds: usize, report: &mut Report) {
         },
     );
     let command = "`seg write DIR --generate N --compression-type lz4 --threads 2`";
-    let row = Row::new("the same, on the clock", command, &race, &rate);
+    let row = Row::new(
+        "made-up JSON of 100 bytes, lz4, two threads, on the clock",
+        command,
+        &race,
+        &rate,
+    );
     report.at_least(0.8, row.against(peer));
 }
 
