@@ -14,8 +14,9 @@ use crate::serve::inbox::{Inbox, ToProcessor, Waiting};
 use crate::serve::outgoing::{FileChunk, Outgoing};
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 /// Which connection of which processor. A slot that was used again is another connection.
@@ -57,6 +58,27 @@ impl ReplyTo {
         let Self { id, number, .. } = *self;
         self.inbox.send(ToProcessor::Warmed { id, number, to });
     }
+
+    /// One whose answers come out of a channel.
+    fn to_channel() -> (Self, Receiver<Answer>) {
+        let (sender, answers) = channel();
+        let inbox = Arc::new_cyclic(|inbox: &Weak<Inbox>| {
+            let inbox = inbox.clone();
+            Inbox::new(move || {
+                let mut list = Vec::new();
+                if let Some(inbox) = inbox.upgrade() {
+                    inbox.take(&mut list);
+                }
+                for message in list {
+                    if let ToProcessor::Reply { answer, .. } = message {
+                        // Who looks at no answers has dropped the other end.
+                        let _ = sender.send(answer);
+                    }
+                }
+            })
+        });
+        (Self::new(ConnectionId { slot: 0, generation: 1 }, 1, inbox), answers)
+    }
 }
 
 /// A whole frame without its length.
@@ -77,6 +99,15 @@ pub struct Request {
 impl Request {
     pub(super) fn new(frame: Vec<u8>, paid: Paid, to: ReplyTo, peer: SocketAddr) -> Self {
         Self { frame, to, peer, received: Instant::now(), _paid: paid }
+    }
+
+    /// One that came over no socket, from this machine at this moment, and where its answer comes
+    /// out: how fuzzing asks.
+    #[must_use]
+    pub fn without_socket(frame: Vec<u8>) -> (Self, Receiver<Answer>) {
+        let (to, answers) = ReplyTo::to_channel();
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 50_000));
+        (Self::new(frame, Paid::default(), to, peer), answers)
     }
 }
 

@@ -20,7 +20,7 @@ pub fn run(data: &[u8]) {
     let (mut picks, mut waiting) = (Picks::new(data), Vec::new());
     while !picks.is_empty() && waiting.len() < FRAMES {
         let length = picks.u16();
-        let (request, answers) = Request::for_tests(picks.take(length.into()).to_vec());
+        let (request, answers) = Request::without_socket(picks.take(length.into()).to_vec());
         let Ok(Opened::Body(header, reader)) = open(&request.frame, &WireLimits::STANDARD) else {
             continue;
         };

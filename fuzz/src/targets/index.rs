@@ -4,11 +4,11 @@
 use super::memory::{SMALL, within};
 use super::picks::Picks;
 use super::slow;
+use segkit::format::Offset;
 use segkit::format::offset_index::{OffsetIndex, OffsetPosition};
 use segkit::format::producer_snapshot::{self, ProducerSnapshot};
 use segkit::format::time_index::{TimeIndex, TimestampOffset};
 use segkit::format::txn_index::TxnIndex;
-use segkit::format::{Offset, Position};
 
 /// Entries that are looked up; files are short.
 const LOOKED_UP: usize = 200;
@@ -72,7 +72,6 @@ fn offset_index(bytes: &[u8], base: Offset) {
         assert_eq!((entry.index, entry.offset), (at, base.plus(relative)));
         assert_eq!(i128::from(entry.position), slow::number(bytes, 4, 4));
         assert_eq!(entry.log_position().is_none(), entry.position < 0);
-        assert_eq!(entry.entry_position(), Position(8 * at as u64));
     }
     assert_eq!(index.get(index.entries_as_kafka()), None);
     let is_sorted = all.is_sorted_by(|a, b| a.offset <= b.offset);
@@ -106,7 +105,6 @@ fn time_index(bytes: &[u8], base: Offset) {
         let bytes = &bytes[12 * at..12 * at + 12];
         assert_eq!(i128::from(entry.timestamp), slow::number(bytes, 0, 8));
         assert_eq!(entry.offset, base.plus(slow::number(bytes, 8, 4) as i64));
-        assert_eq!(entry.entry_position(), Position(12 * at as u64));
     }
     let is_sorted = all.is_sorted_by(|a, b| a.timestamp <= b.timestamp);
     let targets = all.iter().take(LOOKED_UP).map(|entry| entry.timestamp);
@@ -157,7 +155,6 @@ fn snapshot(bytes: &[u8]) {
     let entries: Vec<_> = snapshot.iter().collect();
     assert_eq!(entries.len(), snapshot.entries());
     for (at, entry) in entries.iter().enumerate() {
-        assert_eq!(entry.entry_position(), Position(10 + 46 * at as u64));
         let stored = &bytes[10 + 46 * at..];
         assert_eq!(i128::from(entry.producer_id), slow::number(stored, 0, 8));
         assert_eq!(i128::from(entry.timestamp), slow::number(stored, 26, 8));

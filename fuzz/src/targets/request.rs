@@ -4,8 +4,9 @@ use super::folder;
 use super::memory::{SMALL, within};
 use segkit::limits::Limits;
 use segkit::log::loaded::TailCheck;
+use segkit::log::{LogDirContext, PartitionDir, find};
 use segkit::serve::answer::Answers;
-use segkit::serve::catalog::{Catalog, Identity, of_directory};
+use segkit::serve::catalog::{Catalog, Identity, Replica, build, not_served};
 use segkit::serve::counters::{Counters, LIMITS};
 use segkit::serve::files::OpenFiles;
 use segkit::serve::groups::{GroupLimits, GroupOptions, Groups, GroupsConfig, start};
@@ -52,7 +53,7 @@ pub fn run(frame: &[u8]) {
         return;
     }
     let world = world();
-    let (request, _) = Request::for_tests(frame.to_vec());
+    let (request, _) = Request::without_socket(frame.to_vec());
     let allowed = 4 * RESPONSE + LOOKED_UP + 2 * WIRE.decoded_request_bytes + SMALL;
     let answer = within(allowed, || world.answers.handle(&request));
     match answer {
@@ -164,8 +165,18 @@ pub fn world() -> &'static World {
         let (cluster_id, host) = ("a-cluster".to_owned(), "broker.example".to_owned());
         let identity = Identity { cluster_id, node_id: 7, host, port: 9092 };
         let log_dir = folder("testdata").join("kafka-4.3.1");
-        let (check, reading) = (TailCheck::Tail, Limits::STANDARD);
-        let (catalog, _) = of_directory(&log_dir, identity, check, reading, false).unwrap();
+        let context = Arc::new(LogDirContext::read(&log_dir));
+        let partitions = find(&log_dir).unwrap().partitions;
+        let served = partitions.iter().filter(|path| {
+            let dir = PartitionDir::open(path).unwrap();
+            not_served(dir.name.as_ref()).is_none()
+        });
+        let replicas = served.map(|path| {
+            let (context, check) = (Some(Arc::clone(&context)), TailCheck::Tail);
+            Replica::load(path, context, check, Limits::STANDARD, false).unwrap()
+        });
+        let (catalog, _) =
+            build(replicas.collect(), identity, std::slice::from_ref(&context)).unwrap();
         let (catalog, counters) = (Arc::new(catalog), Arc::new(Counters::default()));
         let groups = start(&catalog, config(), &counters).unwrap();
         let answers = Answers {
