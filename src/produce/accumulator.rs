@@ -203,7 +203,7 @@ impl Accumulator {
 
     /// Puts `record` into the open batch or into a new one. It keeps the offset and the timestamp
     /// it has; without them it gets the next offset, and `now`.
-    #[inline]
+    #[inline(always)]
     pub fn append<S: BatchSink>(
         &mut self,
         record: &InputRecord<'_>,
@@ -215,9 +215,7 @@ impl Accumulator {
             && let Some(size) = open.size_of_next(&self.batching, record, &place)
         {
             sink.append(&place.of(record)).map_err(AppendError::Sink)?;
-            let before = open.fill.estimate();
-            open.fill.add(size);
-            let (bytes, is_full) = (open.fill.estimate() - before, open.fill.is_full());
+            let (bytes, is_full) = (open.fill.add(size), open.fill.is_full());
             self.next_offset = place.offset.checked_add(1);
             return Ok(Appended { offset: place.offset, bytes, is_full });
         }

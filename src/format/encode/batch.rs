@@ -113,7 +113,7 @@ impl BatchEncoder {
     /// # Errors
     /// When its offset is not above the last one, or too far from the first, or the batch would
     /// become too large; then the batch is as it was.
-    #[inline]
+    #[inline(always)]
     pub fn append(&mut self, record: &RecordToWrite<'_>) -> Result<()> {
         if self.append_short(record, BATCH_BYTES_MAX) {
             return Ok(());

@@ -16,6 +16,8 @@ const LOG_OVERHEAD: u64 = 12;
 pub(super) struct Fill {
     header: u64,
     uncompressed: u64,
+    /// How large the batch is thought to be, which is asked often.
+    estimate: u64,
     most_uncompressed: u64,
     limit: u64,
     ratio: Option<Ratio>,
@@ -32,17 +34,22 @@ impl Fill {
         let ratio = batching.is_compressed.then_some(ratio);
         let most_uncompressed = batching.uncompressed_size;
         let limit = batching.batch_size.max(1).max(first);
-        Self { header, uncompressed: 0, most_uncompressed, limit, ratio }
+        Self { header, uncompressed: 0, estimate: header, most_uncompressed, limit, ratio }
     }
 
-    pub(super) fn add(&mut self, record: u64) {
+    /// A record of this size came. Returns by how much the batch is thought to have grown.
+    #[inline(always)]
+    pub(super) fn add(&mut self, record: u64) -> u64 {
         self.uncompressed += record;
+        let content = self.ratio.map_or(self.uncompressed, |ratio| ratio.of(self.uncompressed));
+        let before = std::mem::replace(&mut self.estimate, self.header + content);
+        self.estimate - before
     }
 
     /// How large the batch is thought to be.
     #[inline]
     pub(super) fn estimate(&self) -> u64 {
-        self.header + self.ratio.map_or(self.uncompressed, |ratio| ratio.of(self.uncompressed))
+        self.estimate
     }
 
     /// True when the batch takes nothing more.
@@ -52,7 +59,7 @@ impl Fill {
     }
 
     /// True when a record of this size may come. What it would be compressed to is not considered.
-    #[inline]
+    #[inline(always)]
     pub(super) fn has_room_for(&self, record: u64) -> bool {
         !self.is_full()
             && self.limit >= self.estimate() + record
@@ -137,7 +144,7 @@ fn headers(count: usize, record: &InputRecord<'_>) -> u64 {
     varint(signed(count)) + record.headers.map(header).sum::<u64>()
 }
 
-#[inline]
+#[inline(always)]
 fn nullable(bytes: Option<&[u8]>) -> u64 {
     bytes.map_or(1, |bytes| varint(signed(bytes.len())) + bytes.len() as u64)
 }
@@ -147,7 +154,7 @@ fn signed(length: usize) -> i64 {
 }
 
 /// The bytes of a varint.
-#[inline]
+#[inline(always)]
 fn varint(value: i64) -> u64 {
     let raw = (value << 1 ^ value >> 63).cast_unsigned();
     // Nearly all have one byte, or two.

@@ -81,6 +81,14 @@ const OF_FIELDS: u64 = 0x6a73_6f6e;
 const OF_TEXT: u64 = 0x7465_7874;
 const OF_BYTES: u64 = 0x6279_7465;
 
+/// The digits of 0 to 99.
+const TWO_DIGITS: &[[u8; 2]] = b"\
+    00010203040506070809101112131415161718192021222324252627282930313233343536373839\
+    40414243444546474849505152535455565758596061626364656667686970717273747576777879\
+    8081828384858687888990919293949596979899"
+    .as_chunks()
+    .0;
+
 const WORDS: [&str; 48] = [
     "order",
     "shipped",
@@ -156,7 +164,7 @@ impl Generator {
     }
 
     /// The next record; `None` at the end.
-    #[inline]
+    #[inline(always)]
     pub fn make(&mut self) -> Option<InputRecord<'_>> {
         let index = self.next;
         if index >= self.wanted.records.end {
@@ -225,7 +233,7 @@ impl Generator {
         self.json.text.extend_from_within(..);
     }
 
-    #[inline]
+    #[inline(always)]
     fn change_json(&mut self, index: u64, timestamp: i64, has_key: bool) {
         let bits = number(self.wanted.seed ^ OF_FIELDS, index);
         let (json, value) = (&mut self.json, &mut self.value[..]);
@@ -243,8 +251,8 @@ impl Generator {
             put_digits(place(value, json.time, TIME_DIGITS), shown.max(1_000_000_000_000));
         }
         if json.amount.is_some() {
-            let cents = 100 * (100 + below(bits, 900)) + below(bits << 16, 100);
-            let [.., a, b, c, d, e] = digits(cents);
+            let [_, a, b, c] = four_digits(100 + below(bits, 900));
+            let [d, e] = two_digits(below(bits << 16, 100));
             if let Ok(place) = <&mut [u8; 6]>::try_from(place(value, json.amount, 6)) {
                 *place = [a, b, c, b'.', d, e];
             }
@@ -269,6 +277,7 @@ impl Generator {
 }
 
 impl Input for Generator {
+    #[inline(always)]
     fn next_record(&mut self) -> Result<Option<InputRecord<'_>>, InputError> {
         Ok(self.make())
     }
@@ -331,8 +340,7 @@ fn copy_digits(place: &mut [u8], digits: &[u8]) {
 fn put_digits(place: &mut [u8], value: u64) {
     // Most are so short; and copies of a length that is known are moves.
     if let Ok(four) = <&mut [u8; 4]>::try_from(&mut *place) {
-        let [.., a, b, c, d] = digits(value % 10_000);
-        *four = [a, b, c, d];
+        *four = four_digits(value % 10_000);
     } else {
         put_many_digits(place, value);
     }
@@ -341,7 +349,7 @@ fn put_digits(place: &mut [u8], value: u64) {
 #[inline(never)]
 fn put_many_digits(place: &mut [u8], mut value: u64) {
     for eight in place.rchunks_mut(8) {
-        let digits = digits(value % 100_000_000);
+        let digits = eight_digits(value % 100_000_000);
         value /= 100_000_000;
         put(eight, digits.get(8 - eight.len().min(8)..).unwrap_or_default());
     }
@@ -349,15 +357,22 @@ fn put_many_digits(place: &mut [u8], mut value: u64) {
 
 /// The eight digits of a number that has no more.
 #[inline]
-fn digits(value: u64) -> [u8; 8] {
-    // Numbers of four digits side by side, then of two, then of one: 5243 / 2^19 is a hundredth as
-    // far as four digits go, 103 / 2^10 a tenth as far as two do.
-    let fours = ((value / 10_000) << 32) | (value % 10_000);
-    let hundreds = ((fours * 5243) >> 19) & 0x0000_007f_0000_007f;
-    let twos = (hundreds << 16) | (fours - hundreds * 100);
-    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
-    let ones = (tens << 8) | (twos - tens * 10);
-    (ones | 0x3030_3030_3030_3030).to_be_bytes()
+fn eight_digits(value: u64) -> [u8; 8] {
+    let ([a, b, c, d], [e, f, g, h]) = (four_digits(value / 10_000), four_digits(value % 10_000));
+    [a, b, c, d, e, f, g, h]
+}
+
+/// The four digits of a number that has no more.
+#[inline]
+fn four_digits(value: u64) -> [u8; 4] {
+    let ([a, b], [c, d]) = (two_digits(value / 100), two_digits(value % 100));
+    [a, b, c, d]
+}
+
+#[inline]
+fn two_digits(value: u64) -> [u8; 2] {
+    let pair = usize::try_from(value).ok().and_then(|at| TWO_DIGITS.get(at));
+    pair.copied().unwrap_or_default()
 }
 
 /// Adds 1 to a number of digits.
@@ -456,7 +471,7 @@ mod tests {
         for index in 0..40_000 {
             let value = [index, below(number(1, index), 100_000_000)];
             for value in value {
-                assert_eq!(digits(value), *format!("{value:08}").as_bytes(), "{value}");
+                assert_eq!(eight_digits(value), *format!("{value:08}").as_bytes(), "{value}");
             }
             let mut place = [0; 19];
             put_digits(&mut place, u64::MAX - number(2, index) / 2);

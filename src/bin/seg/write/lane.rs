@@ -130,7 +130,7 @@ impl Filling {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn append(&mut self, record: &NewRecord<'_>) -> Result<(), EncodeError> {
         if self.is_empty {
             self.begin_with(record)?;
@@ -301,7 +301,7 @@ impl<'s, 'w: 's> Lanes<'s, 'w> {
     }
 
     /// One partition's batches.
-    #[inline]
+    #[inline(always)]
     pub fn of(&mut self, slot: usize) -> SlotSink<'_, 's, 'w> {
         SlotSink { lanes: self, slot }
     }
@@ -439,7 +439,7 @@ impl<'s, 'w: 's> BatchSink for SlotSink<'_, 's, 'w> {
         Ok(slot.filling.begin(batch)?)
     }
 
-    #[inline]
+    #[inline(always)]
     fn append(&mut self, record: &NewRecord<'_>) -> Result<(), Failure> {
         let slot = self.lanes.slots.get_mut(self.slot).ok_or(Failure::Gone)?;
         Ok(slot.filling.append(record)?)

@@ -1,6 +1,6 @@
 //! Every record from the input to its partition: Kafka's producer.
 
-use super::clock;
+use super::clock::{self, Clock};
 use super::lane::{Closed, Failure, Lanes, Making};
 use crate::progress_bar::Bar;
 use crate::signals;
@@ -160,6 +160,7 @@ impl Send<'_> {
             partitioner,
             terms: self.terms,
             unit: self.unit,
+            clock: Clock::default(),
             cached_now: clock::now(),
             is_any: false,
             keeps_epochs: self.terms.keeps_offsets && settings.leader_epoch.is_none(),
@@ -228,6 +229,7 @@ struct Producer<'t> {
     partitioner: Partitioner,
     terms: &'t Terms,
     unit: &'static str,
+    clock: Clock,
     /// A time that it was not so long ago.
     cached_now: i64,
     dropped: Dropped,
@@ -247,24 +249,37 @@ impl Producer<'_> {
         input: &mut I,
         lanes: &mut Lanes<'s, 'w>,
     ) -> Result<(), Stop> {
-        while let Some(mut record) = input.next_record()? {
-            if signals::is_interrupted() {
-                return Err(Stop::Interrupted);
+        loop {
+            // By reference: to move a record takes longer than to write a small one.
+            match input.next_record() {
+                Ok(Some(ref mut record)) => self.take(record, lanes)?,
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(error.into()),
             }
-            let line = record.line;
-            if let Some(bar) = self.bar.filter(|_| line % TOLD_AT_ONCE == 0) {
-                let size = record.value.map_or(0, <[u8]>::len) as u64;
-                bar.advance(size.saturating_mul(TOLD_AT_ONCE));
-            }
-            self.send(&mut record, lanes).map_err(|error| match error {
-                SendError::Refused(why) => Stop::Refused { unit: self.unit, line, why },
-                SendError::Failed(failure) => Stop::Failed(failure),
-            })?;
         }
-        Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
+    fn take<'s, 'w: 's>(
+        &mut self,
+        record: &mut InputRecord<'_>,
+        lanes: &mut Lanes<'s, 'w>,
+    ) -> Result<(), Stop> {
+        if signals::is_interrupted() {
+            return Err(Stop::Interrupted);
+        }
+        let line = record.line;
+        if let Some(bar) = self.bar.filter(|_| line.is_multiple_of(TOLD_AT_ONCE)) {
+            let size = record.value.map_or(0, <[u8]>::len) as u64;
+            bar.advance(size.saturating_mul(TOLD_AT_ONCE));
+        }
+        self.send(record, lanes).map_err(|error| match error {
+            SendError::Refused(why) => Stop::Refused { unit: self.unit, line, why },
+            SendError::Failed(failure) => Stop::Failed(failure),
+        })
+    }
+
+    #[inline(always)]
     fn send<'s, 'w: 's>(
         &mut self,
         record: &mut InputRecord<'_>,
@@ -315,7 +330,7 @@ impl Producer<'_> {
 
     /// Takes away what is not kept, and refuses timestamps that are out of bounds. Returns what a
     /// record without a timestamp gets.
-    #[inline]
+    #[inline(always)]
     fn adapt(&mut self, record: &mut InputRecord<'_>) -> Result<i64, SendError> {
         if !self.terms.keeps_offsets {
             record.offset = None;
@@ -324,7 +339,7 @@ impl Producer<'_> {
             record.timestamp = None;
         }
         let Some(timestamp) = record.timestamp else {
-            self.cached_now = clock::now();
+            self.cached_now = self.clock.now();
             return Ok(self.cached_now);
         };
         if timestamp != -1 && !self.is_within(timestamp) {
