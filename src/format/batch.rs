@@ -403,13 +403,14 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Kafka's addition of sequence numbers, in which 0 follows `i32::MAX`.
+/// Kafka's addition of sequence numbers, in which 0 follows `i32::MAX`. With a delta below 0, which
+/// only damage has, it is as wrong as Kafka's.
 #[must_use]
 pub fn add_sequence(sequence: i32, delta: i32) -> i32 {
-    match sequence.checked_add(delta) {
-        Some(sum) => sum,
-        None => delta.wrapping_sub(i32::MAX.wrapping_sub(sequence)).wrapping_sub(1),
+    if sequence > i32::MAX.wrapping_sub(delta) {
+        return delta.wrapping_sub(i32::MAX.wrapping_sub(sequence)).wrapping_sub(1);
     }
+    sequence.wrapping_add(delta)
 }
 
 /// The batches of a slice from front to back. Ends after the first error; see

@@ -17,6 +17,8 @@ pub fn write_kafka_json(value: &Value<'_>, out: &mut Vec<u8>) {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Int(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Value::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
+        Value::Float64(bits) => write_double(f64::from_bits(*bits), out),
         Value::Uuid(uuid) => {
             out.push(b'"');
             write_uuid(uuid, out);
@@ -51,6 +53,25 @@ pub fn write_kafka_json(value: &Value<'_>, out: &mut Vec<u8>) {
             out.push(b'}');
         }
     }
+}
+
+/// Appends a number as Java writes one: plain from a thousandth up to ten millions, and with two
+/// digits at least. What is no number is a string.
+fn write_double(value: f64, out: &mut Vec<u8>) {
+    let size = value.abs();
+    let text = if value.is_nan() {
+        "\"NaN\"".to_owned()
+    } else if value.is_infinite() {
+        if value > 0.0 { "\"Infinity\"".to_owned() } else { "\"-Infinity\"".to_owned() }
+    } else if size == 0.0 || (1e-3..1e7).contains(&size) {
+        format!("{value:?}")
+    } else {
+        let shortest = format!("{value:e}");
+        // Of numbers with two digits the nearest, where one digit would do.
+        let text = if shortest.contains('.') { shortest } else { format!("{value:.1e}") };
+        text.replace('e', "E")
+    };
+    out.extend_from_slice(text.as_bytes());
 }
 
 /// Appends a UUID's 22 characters.

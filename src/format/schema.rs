@@ -40,6 +40,7 @@ pub struct Field {
     nullable: bool,
     tag: Option<u32>,
     default: i64,
+    null_by_default: bool,
 }
 
 impl Field {
@@ -47,7 +48,16 @@ impl Field {
     #[must_use]
     pub const fn new(name: &'static str, kind: Kind) -> Self {
         let (first_version, last_version) = (0, i16::MAX);
-        Self { name, kind, first_version, last_version, nullable: false, tag: None, default: 0 }
+        Self {
+            name,
+            kind,
+            first_version,
+            last_version,
+            nullable: false,
+            tag: None,
+            default: 0,
+            null_by_default: false,
+        }
     }
 
     /// The same field, which may be null.
@@ -75,6 +85,12 @@ impl Field {
         Self { tag: Some(tag), default, ..self }
     }
 
+    /// The same field in the tagged section, null where it is left out.
+    #[must_use]
+    pub const fn tagged_null(self, tag: u32) -> Self {
+        Self { tag: Some(tag), nullable: true, null_by_default: true, ..self }
+    }
+
     /// The field's type.
     #[must_use]
     pub const fn kind(&self) -> Kind {
@@ -87,6 +103,7 @@ impl Field {
 
     fn has_default(&self, value: &Value<'_>) -> bool {
         match value {
+            value if self.null_by_default => *value == Value::Null,
             Value::Int(value) => *value == self.default,
             Value::Struct(fields) => fields.iter().all(|(_, value)| is_zero(value)),
             value => is_zero(value),
@@ -107,6 +124,10 @@ pub enum Kind {
     Int32,
     /// `int64`
     Int64,
+    /// `bool`
+    Bool,
+    /// `float64`
+    Float64,
     /// `uuid`
     Uuid,
     /// `string`
@@ -126,6 +147,10 @@ pub enum Value<'a> {
     Null,
     /// A number of any width.
     Int(i64),
+    /// True or false.
+    Bool(bool),
+    /// The bits of a floating-point number.
+    Float64(u64),
     /// A UUID's 16 bytes.
     Uuid([u8; 16]),
     /// A string.
@@ -155,6 +180,8 @@ impl<'a> Value<'a> {
 fn is_zero(value: &Value<'_>) -> bool {
     match value {
         Value::Int(value) => *value == 0,
+        Value::Bool(value) => !value,
+        Value::Float64(bits) => *bits == 0,
         Value::Uuid(uuid) => *uuid == [0; 16],
         Value::Str(bytes) | Value::Bytes(bytes) => bytes.is_empty(),
         Value::Array(elements) => elements.is_empty(),
@@ -357,6 +384,8 @@ impl<'a> Reader<'a> {
             Kind::Uint16 => Value::Int(self.number(Cursor::u16)?.into()),
             Kind::Int32 => Value::Int(self.number(Cursor::i32)?.into()),
             Kind::Int64 => Value::Int(self.number(Cursor::i64)?),
+            Kind::Bool => Value::Bool(self.number(Cursor::i8)? != 0),
+            Kind::Float64 => Value::Float64(self.number(Cursor::i64)?.cast_unsigned()),
             Kind::Uuid => Value::Uuid(self.number(Cursor::uuid)?),
             Kind::Struct(schema) if self.version > schema.last_version => {
                 return Err(self.error(SchemaErrorKind::Version(self.version)));
