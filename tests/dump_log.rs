@@ -93,11 +93,11 @@ impl Row {
     }
 }
 
-/// True for a log that ends in a header's worth of zeros, where no batch of one ends.
+/// True for a log that ends in more than a header's worth of zeros, where no batch of one ends.
 fn has_zero_tail(log: &Path) -> bool {
     let Ok(bytes) = fs::read(log) else { return false };
     let end = common::batches::frames(&bytes).last().map_or(0, common::batches::Frame::end);
-    bytes.len() >= end + 17 && bytes[end..].iter().all(|&byte| byte == 0)
+    bytes.len() > end + 17 && bytes[end..].iter().all(|&byte| byte == 0)
 }
 
 /// True when the first entry of an offset index stands for a position behind the last batch.

@@ -38,7 +38,7 @@ fn words(line: &str) -> Vec<String> {
 #[test]
 fn examples_run() {
     let help = text(&["--help"]);
-    let names = ["ls", "dump", "lookup", "explain", "repair"];
+    let names = ["ls", "dump", "lookup", "kafka-dump-log", "explain", "repair"];
     for name in names {
         assert!(help.contains(&format!("\n  {name} ")), "{name} is not in the help");
         let help = text(&[name, "--help"]);
@@ -87,7 +87,7 @@ fn examples_of_write_run() {
 
 #[test]
 fn every_help_ends_with_the_exit_status() {
-    for name in ["ls", "dump", "lookup", "explain", "repair", "write"] {
+    for name in ["ls", "dump", "lookup", "kafka-dump-log", "explain", "repair", "write"] {
         for flag in ["-h", "--help"] {
             assert!(text(&[name, flag]).contains("Exit status: 0"), "{name} {flag}");
         }

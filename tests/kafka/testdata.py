@@ -21,6 +21,8 @@ hand; `tests/kafka/generate` made all of it on {today} with seed {seed} and make
   null where the broker does not know the question.
 * `expected/dump-log/`: what kafka-dump-log 4.3.1 printed for some of the files, run in this directory. `manifest.tsv`:
   `flags TAB file TAB stdout file TAB stderr file TAB exit status`, with `-` for an empty output.
+* `expected/drop-in.tsv`: whole command lines of kafka-dump-log 4.3.1, run in this directory: `category TAB bytes of stdout TAB start of
+  their sha256 TAB words ...`. The categories are explained in `tests/kafka_dump_log.rs`.
 
 Git keeps no empty directories, and not that `.checkpoint` files of the metadata log have mode 0400.
 """

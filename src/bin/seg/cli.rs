@@ -2,7 +2,8 @@
 
 use crate::select::{OffsetRange, TimeRange};
 use crate::values::ValueStyle;
-use crate::{completions, dump, explain, lookup, ls, reindex, repair, serve, verify, write};
+use crate::{completions, dump, explain, kafka_dump_log, lookup, ls, reindex, repair, serve};
+use crate::{verify, write};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use segkit::limits::Limits;
 use std::path::PathBuf;
@@ -29,7 +30,7 @@ look everywhere (I/O error, a limit was hit); 3 both; 64 the command line makes 
 
 /// The groups in which `seg --help` shows the commands.
 const GROUPS: [(&str, &[&str]); 5] = [
-    ("Inspect", &["ls", "dump", "lookup"]),
+    ("Inspect", &["ls", "dump", "lookup", "kafka-dump-log"]),
     ("Check", &["verify", "explain"]),
     ("Change", &["reindex", "repair", "write"]),
     ("Serve", &["serve"]),
@@ -46,7 +47,7 @@ impl Cli {
             for name in names {
                 let about = command.find_subcommand(name).and_then(clap::Command::get_about);
                 let about = about.map(ToString::to_string).unwrap_or_default();
-                template.push_str(&format!("  {name:<12} {about}\n"));
+                template.push_str(&format!("  {name:<14}  {about}\n"));
             }
         }
         template.push_str("\nOptions:\n{options}{after-help}");
@@ -55,7 +56,8 @@ impl Cli {
 
     /// The arguments of this process.
     pub fn read() -> Result<Self, clap::Error> {
-        Self::from_arg_matches(&Self::grouped().try_get_matches()?)
+        let words = kafka_dump_log::words(std::env::args_os().collect())?;
+        Self::from_arg_matches(&Self::grouped().try_get_matches_from(words)?)
     }
 }
 
@@ -68,6 +70,8 @@ pub enum Command {
     Dump(Box<dump::Args>),
     /// Find the record of an offset or a time, and show how it was found
     Lookup(lookup::Args),
+    /// Take the place of Kafka's own tool: its flags, its text
+    KafkaDumpLog(Box<kafka_dump_log::Args>),
     /// Judge every file and every byte: is it sound?
     Verify(verify::Args),
     /// Say what a finding means, how it arises, what a broker does with it, and what to do
@@ -180,7 +184,7 @@ pub enum Format {
 }
 
 /// Which batches and records.
-#[derive(Args, Clone)]
+#[derive(Args, Clone, Default)]
 #[command(next_help_heading = "Select")]
 pub struct Select {
     /// Offsets from A up to, not including, B; either may be missing, -100.. counts from the end
@@ -261,6 +265,7 @@ impl Command {
             Self::Ls(args) => Some(&args.common),
             Self::Dump(args) => Some(&args.common),
             Self::Lookup(args) => Some(&args.common),
+            Self::KafkaDumpLog(args) => Some(&args.common),
             Self::Verify(args) => Some(&args.common),
             Self::Reindex(args) => Some(&args.common),
             Self::Repair(args) => Some(&args.common),

@@ -253,11 +253,7 @@ fn one_file(
         let why = "its name is none that Kafka gives a file; --kind says what it is";
         return Err(Error::other("reading", path, why));
     };
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let partition = match surroundings.partition(parent) {
+    let partition = match surroundings.partition(directory_of(path)) {
         Ok(partition) => Some(Arc::new(partition)),
         Err(error) => {
             let _ = out.error(&error);
@@ -266,6 +262,14 @@ fn one_file(
     };
     let access = partition.as_ref().map_or(Access::Map, |partition| partition.access());
     Ok(Target { path: path.to_owned(), kind, name, access, partition })
+}
+
+/// The directory that a file is in.
+pub fn directory_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
 
 /// True of a partition that is gone since the directory `root` was searched for partitions: a

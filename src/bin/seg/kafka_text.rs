@@ -128,16 +128,20 @@ pub fn record(out: &mut Vec<u8>, batch: &Batch<'_>, record: &Record<'_>) {
     }
 }
 
-/// Key and value as text, each left out when it is null.
-pub fn key_and_payload(out: &mut Vec<u8>, key: Option<&[u8]>, value: Option<&[u8]>) {
-    if let Some(key) = key {
-        push(out, " key: ");
-        write_java_utf8(key, out);
-    }
-    if let Some(value) = value {
-        push(out, " payload: ");
-        write_java_utf8(value, out);
-    }
+/// What stands before a key or a value.
+pub fn label(out: &mut Vec<u8>, label: &str) {
+    push(out, label);
+}
+
+/// A key or a value as text.
+pub fn text(out: &mut Vec<u8>, label: &str, bytes: &[u8]) {
+    push(out, label);
+    write_java_utf8(bytes, out);
+}
+
+/// A key or a value that is a number.
+pub fn number(out: &mut Vec<u8>, label: &str, value: i64) {
+    push_number(out, label, value);
 }
 
 /// Key and value of an internal topic's record, as that tool's decoders print them.
@@ -212,6 +216,12 @@ pub fn producer_entry(out: &mut Vec<u8>, entry: &ProducerEntry) {
         push_number(out, " timestamp: ", entry.timestamp);
     }
     out.push(b'\n');
+}
+
+/// The only line of an index that a broker would take as it is.
+pub fn passed_sanity_check(out: &mut Vec<u8>, path: &str) {
+    push(out, path);
+    push(out, " passed sanity check.\n");
 }
 
 /// The only line of an index without entries.

@@ -7,6 +7,7 @@ mod explain;
 mod findings;
 mod guards;
 mod input;
+mod kafka_dump_log;
 mod kafka_text;
 mod lookup;
 mod ls;
@@ -62,6 +63,7 @@ fn run(command: &Command, out: &mut Output) -> anyhow::Result<Outcome> {
         Command::Ls(args) => ls::run(args, out),
         Command::Dump(args) => dump::run(args, out),
         Command::Lookup(args) => lookup::run(args, out),
+        Command::KafkaDumpLog(args) => kafka_dump_log::run(args, out),
         Command::Verify(args) => verify::run(args, out),
         Command::Reindex(args) => reindex::run(args, out),
         Command::Repair(args) => repair::run(args, out),

@@ -20,7 +20,7 @@ import org.apache.kafka.tools.DumpLogSegments;
  */
 public final class DumpLog {
     /** What the tool's call for an exit is turned into. */
-    private static final class Exited extends RuntimeException {
+    static final class Exited extends RuntimeException {
         final int status;
 
         Exited(int status) {
@@ -68,14 +68,19 @@ public final class DumpLog {
             args.addAll(Arrays.asList(flags.split(" ")));
         }
         args.addAll(List.of("--files", file));
+        return run(args, DumpLog.class);
+    }
+
+    /** Runs the tool, which ends as the virtual machine would end it, without the frames of the caller. */
+    static int run(List<String> args, Class<?> caller) {
         try {
             DumpLogSegments.main(args.toArray(new String[0]));
             return 0;
         } catch (Exited exited) {
             return exited.status;
         } catch (Throwable uncaught) {
-            // As the virtual machine reports it, without the frames of this class.
-            var frames = Arrays.stream(uncaught.getStackTrace()).takeWhile(f -> !f.getClassName().equals("DumpLog"));
+            var known = List.of("DumpLog", caller.getName());
+            var frames = Arrays.stream(uncaught.getStackTrace()).takeWhile(f -> !known.contains(f.getClassName()));
             uncaught.setStackTrace(frames.toArray(StackTraceElement[]::new));
             System.err.print("Exception in thread \"main\" ");
             uncaught.printStackTrace();
@@ -90,7 +95,7 @@ public final class DumpLog {
     }
 
     /** The tool shortens or creates index files; the next run shall find what the first one found. */
-    private static void restore(Path original, Path copy) throws IOException {
+    static void restore(Path original, Path copy) throws IOException {
         Map<Path, Long> want = sizes(original);
         Map<Path, Long> have = sizes(copy);
         for (var entry : have.entrySet()) {

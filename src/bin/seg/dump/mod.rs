@@ -1,5 +1,6 @@
 //! `seg dump`: the batches, and with `-r` the records, of files or whole partitions.
 
+mod as_kafka;
 mod facts;
 mod filter;
 mod log;
@@ -11,7 +12,9 @@ use crate::cli::{Common, Decode, EXIT_STATUS, Input, Select, UsageError, Values}
 use crate::input::{self, Target};
 use crate::output::{Outcome, Output};
 use crate::row::ValueStyles;
+pub use as_kafka::{Decoder, KafkaText, as_kafka, kafka_head};
 use clap::ValueEnum;
+pub use rows::Topic;
 use segkit::limits::Limits;
 use segkit::log::FileKind;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -67,6 +70,8 @@ struct Plan {
     styles: ValueStyles,
     decode: Option<Decode>,
     select: Select,
+    /// What is printed in the form of `kafka-dump-log`.
+    kafka: KafkaText,
     verbose: bool,
     limits: Limits,
 }
@@ -79,22 +84,29 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
         styles: ValueStyles { key: args.values.key_as, value: args.values.value_as },
         decode: args.values.decode,
         select: args.select.clone(),
+        kafka: KafkaText::of_values(&args.values),
         verbose: args.common.verbose,
         limits: args.common.limits(),
     };
     let targets = input::targets(&args.input.paths, args.input.kind, out)?;
     check_stdin(&plan, &targets)?;
+    dump(&targets, &plan, &args.common, out)?;
+    Ok(Outcome::default())
+}
+
+/// Dumps `targets`; logs that follow one another by all threads at once.
+fn dump(targets: &[Target], plan: &Plan, common: &Common, out: &mut Output) -> anyhow::Result<()> {
     let left = plan.select.limit.map(AtomicU64::new);
     for group in targets.chunk_by(|a, b| is_log(a) && is_log(b)) {
         if left.as_ref().is_some_and(|left| left.load(Ordering::Relaxed) == 0) {
             break;
         }
         match group {
-            [one] if !is_log(one) => small::run(one, &plan, out)?,
-            logs => log::run(logs, &plan, &args.common, left.as_ref(), out)?,
+            [one] if !is_log(one) => small::run(one, plan, out)?,
+            logs => log::run(logs, plan, common, left.as_ref(), out)?,
         }
     }
-    Ok(Outcome::default())
+    Ok(())
 }
 
 /// What comes in through a pipe can be read once, from front to back.

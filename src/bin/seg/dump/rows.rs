@@ -1,18 +1,17 @@
 //! The three forms of a dump: rows for people, JSON lines, and the text of `kafka-dump-log`.
 
-use super::Plan;
+use super::{KafkaText, Plan, kafka_head};
 use crate::cli::Decode;
 use crate::findings;
 use crate::input::Target;
 use crate::kafka_text;
 use crate::render::{JsonLines, Sink, TextLines};
 use crate::row::{self, BatchContext, BatchExtent, ValueStyles};
-use crate::values::ValueStyle;
 use segkit::check::Finding;
 use segkit::format::control::ControlRecord;
 use segkit::format::coordinator::Decoded;
-use segkit::format::{Batch, Offset, Record, consumer_offsets, transaction_state};
-use segkit::log::FileKind;
+use segkit::format::{Batch, Record};
+use segkit::format::{consumer_offsets, share_group_state, transaction_state};
 
 /// The internal topic that the records of a file belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,17 +20,21 @@ pub enum Topic {
     ConsumerOffsets,
     /// `__transaction_state`
     TransactionState,
+    /// `__share_group_state`
+    ShareGroupState,
+    /// `__cluster_metadata`
+    ClusterMetadata,
 }
 
 impl Topic {
     /// What to decode records of `target` as: what was asked for, else what its directory's name
     /// says. `kafka-dump-log` decodes nothing unless it is asked to.
-    pub fn of(target: &Target, plan: &Plan) -> Option<Self> {
+    pub(super) fn of(target: &Target, plan: &Plan) -> Option<Self> {
         match plan.decode {
             Some(Decode::ConsumerOffsets) => Some(Self::ConsumerOffsets),
             Some(Decode::TransactionState) => Some(Self::TransactionState),
             Some(Decode::None) => None,
-            None if plan.format == super::DumpFormat::Kafka => None,
+            None if plan.format == super::DumpFormat::Kafka => plan.kafka.topic,
             None => match target.partition.as_ref().and_then(|partition| partition.topic()) {
                 Some("__consumer_offsets") => Some(Self::ConsumerOffsets),
                 Some("__transaction_state") => Some(Self::TransactionState),
@@ -40,11 +43,15 @@ impl Topic {
         }
     }
 
-    fn decode<'a>(self, record: &Record<'a>) -> Option<Decoded<'a>> {
+    /// What a record of the topic says; nothing without a key. Those of the cluster's metadata,
+    /// which have none, are decoded where they are printed.
+    pub fn decode<'a>(self, record: &Record<'a>) -> Option<Decoded<'a>> {
         let key = record.key?;
         Some(match self {
             Self::ConsumerOffsets => consumer_offsets::decode(key, record.value),
             Self::TransactionState => transaction_state::decode(key, record.value),
+            Self::ShareGroupState => share_group_state::decode(key, record.value),
+            Self::ClusterMetadata => return None,
         })
     }
 }
@@ -94,9 +101,9 @@ pub struct TextRows {
 }
 
 /// As `kafka-dump-log`.
-pub struct KafkaRows {
+pub struct KafkaRows<'a> {
     out: Vec<u8>,
-    styles: ValueStyles,
+    text: &'a KafkaText,
 }
 
 impl JsonRows {
@@ -113,10 +120,10 @@ impl TextRows {
     }
 }
 
-impl KafkaRows {
-    /// Keys and values can be left out, as `plan` says, but look as that tool shows them.
-    pub fn new(plan: &Plan) -> Self {
-        Self { out: Vec::new(), styles: plan.styles }
+impl<'a> KafkaRows<'a> {
+    /// Shows of each record what `plan` says.
+    pub fn new(plan: &'a Plan) -> Self {
+        Self { out: Vec::new(), text: &plan.kafka }
     }
 }
 
@@ -199,25 +206,13 @@ impl Rows for TextRows {
     }
 }
 
-impl Rows for KafkaRows {
+impl Rows for KafkaRows<'_> {
     fn out(&mut self) -> &mut Vec<u8> {
         &mut self.out
     }
 
     fn file(&mut self, target: &Target) {
-        kafka_text::dumping(&mut self.out, &target.shown());
-        match (target.kind, target.name) {
-            (FileKind::BootstrapCheckpoint, _) => kafka_text::bootstrap_snapshot(&mut self.out),
-            (FileKind::MetadataCheckpoint, Some(name)) => kafka_text::snapshot_end(
-                &mut self.out,
-                name.offset.unwrap_or_default(),
-                name.epoch.unwrap_or_default().into(),
-            ),
-            (_, name) => {
-                let base = name.and_then(|name| name.offset).unwrap_or(Offset(0));
-                kafka_text::log_start(&mut self.out, base);
-            }
-        }
+        kafka_head(&mut self.out, target);
     }
 
     fn batch(&mut self, _file: &str, batch: &Batch<'_>, _extent: &BatchExtent, crc: u32) {
@@ -235,19 +230,23 @@ impl Rows for KafkaRows {
         control: Option<&ControlRecord<'_>>,
         topic: Option<Topic>,
     ) {
-        kafka_text::record(&mut self.out, context.batch(), record);
-        match (control, topic.and_then(|topic| topic.decode(record))) {
-            (Some(control), _) => control.kafka_text(&mut self.out),
-            (None, Some(decoded)) => {
-                kafka_text::decoded(&mut self.out, &decoded, record.offset);
-            }
-            (None, None) => {
-                let key = record.key.filter(|_| self.styles.key != ValueStyle::None);
-                let value = record.value.filter(|_| self.styles.value != ValueStyle::None);
-                kafka_text::key_and_payload(&mut self.out, key, value);
+        let (out, text) = (&mut self.out, self.text);
+        let batch = context.batch();
+        if text.prints_metadata {
+            kafka_text::record(out, batch, record);
+            if let Some(control) = control {
+                control.kafka_text(out);
             }
         }
-        self.out.push(b'\n');
+        let is_contents = match control {
+            Some(_) => false,
+            // One that is damaged is shown as it is.
+            None => text.prints_metadata || !batch.attributes().is_control(),
+        };
+        if text.prints_contents && is_contents {
+            text.contents(out, record, topic);
+        }
+        out.push(b'\n');
     }
 
     fn bytes_left(&mut self, target: &Target, bytes: u64) {

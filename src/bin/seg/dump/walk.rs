@@ -36,6 +36,7 @@ pub fn walk<R: Rows>(
     loop {
         let flow = match scanner.next() {
             Ok(None) => break,
+            Ok(Some(piece)) if end(&piece) > plan.kafka.max_bytes => Flow::Stop,
             Ok(Some(Piece::Proved(batch))) => {
                 walk.offsets(&batch);
                 walk.batch(&batch, batch.crc())
@@ -55,6 +56,14 @@ pub fn walk<R: Rows>(
     let is_stopped = is_stopped || error.is_some();
     let end = WalkEnd { end: scanner.position(), bounds: scanner.bounds(), last, is_stopped };
     Walked { run, end, findings, error }
+}
+
+/// Where a piece ends in the file.
+fn end(piece: &Piece<'_>) -> u64 {
+    match piece {
+        Piece::Proved(batch) => batch.position().plus(batch.size() as u64).0,
+        Piece::Damaged(damage) => damage.range.end.0,
+    }
 }
 
 /// Whether to go on with the file.
@@ -79,6 +88,9 @@ struct Walk<'a, R> {
     /// How many batches in a row are behind all that is wanted.
     behind: u32,
 }
+
+/// In so few bytes `kafka-dump-log` looks for no batch; more zeros than that it dies of.
+const NO_HEADER_BYTES: u64 = 17;
 
 /// After this many batches in a row behind all that is wanted, no more are looked at.
 const BEHIND_IS_ENOUGH: u32 = 16;
@@ -197,9 +209,12 @@ impl<R: Rows> Walk<'_, R> {
             {
                 self.batch(batch, computed)
             }
-            (DamageKind::CutOff { .. }, _) => {
+            (DamageKind::CutOff { .. } | DamageKind::Zeros, _) => {
                 let bytes = damage.range.end.0 - damage.range.start.0;
-                self.rows.bytes_left(&self.file.target, bytes);
+                let is_tail = damage.kind != DamageKind::Zeros || bytes <= NO_HEADER_BYTES;
+                if is_tail && self.plan.kafka.max_bytes == u64::MAX {
+                    self.rows.bytes_left(&self.file.target, bytes);
+                }
                 Flow::GoOn
             }
             _ => Flow::GoOn,
