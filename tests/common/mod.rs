@@ -8,10 +8,7 @@
 #![allow(clippy::cast_possible_truncation)]
 
 pub mod batches;
-mod random;
 
-#[allow(unused_imports)]
-pub use random::Random;
 use serde_json::Value;
 use std::fs;
 use std::io::Write;
@@ -135,6 +132,30 @@ pub fn log_start_checkpoint(partition: &Path) -> Option<i64> {
     let (topic, number) = name.rsplit_once('-')?;
     let line = text.lines().find(|line| line.starts_with(&format!("{topic} {number} ")))?;
     line.rsplit(' ').next()?.parse().ok()
+}
+
+/// xorshift64*: the same numbers from the same seed on every machine.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    pub fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound.max(1) as u64) as usize
+    }
+
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| (self.next() >> 32) as u8).collect()
+    }
 }
 
 /// Calls `work` for every item on as many threads as there are cores; a panic in one is one here.

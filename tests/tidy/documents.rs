@@ -183,12 +183,14 @@ fn limits(source: &Source) -> Vec<String> {
 /// Limits of `declared` that no code reads.
 fn unread_limits(declared: &[Source], code: &[Source]) -> Vec<String> {
     let is_read = |name: &str| {
-        code.iter().flat_map(Source::code_lines).any(|(_, line)| {
-            words(line).any(|(before, word, _)| match name.strip_prefix('.') {
-                Some(field) => word == field && before.ends_with('.'),
-                None => word == name && !before.ends_with("const "),
-            })
-        })
+        code.iter().flat_map(Source::code_lines).filter(|(_, line)| line.contains(name)).any(
+            |(_, line)| {
+                words(line).any(|(before, word, _)| match name.strip_prefix('.') {
+                    Some(field) => word == field && before.ends_with('.'),
+                    None => word == name && !before.ends_with("const "),
+                })
+            },
+        )
     };
     let names = declared.iter().flat_map(limits);
     names.filter(|name| !is_read(name)).map(|name| format!("{name}: nothing obeys it")).collect()

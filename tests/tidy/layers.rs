@@ -204,12 +204,13 @@ fn names(line: &str, path: &str) -> bool {
 
 /// Whether `line` uses the crate `name`: a path that begins with it, or a `use`.
 fn uses_crate(line: &str, name: &str) -> bool {
-    words(line).any(|(before, word, behind)| {
-        let outer = before.strip_suffix("::").map(|it| it.ends_with(char::is_alphanumeric));
-        let is_first = outer != Some(true);
-        let is_used = before.trim_end().ends_with("use") && behind.starts_with([';', ' ']);
-        word == name && is_first && (behind.starts_with("::") || is_used)
-    })
+    line.contains(name)
+        && words(line).any(|(before, word, behind)| {
+            let outer = before.strip_suffix("::").map(|it| it.ends_with(char::is_alphanumeric));
+            let is_first = outer != Some(true);
+            let is_used = before.trim_end().ends_with("use") && behind.starts_with([';', ' ']);
+            word == name && is_first && (behind.starts_with("::") || is_used)
+        })
 }
 
 /// The modules of the library that `line` goes to from its root.

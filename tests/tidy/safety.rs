@@ -158,6 +158,9 @@ fn recursion(source: &Source) -> Vec<String> {
 /// Whether the body of `caller` calls `function`, as far as text can tell. A method that a trait
 /// demands hands over to the type's own of that name, and a local closure hides a function.
 fn is_called(function: &Function, caller: &Function) -> bool {
+    if !caller.body.contains(&function.name) {
+        return false;
+    }
     let is_hidden = caller.body.contains(&format!("let {} = ", function.name));
     let is_handed_over = caller.is_of_trait && function.name == caller.name;
     let calls = words(&caller.body).any(|(before, word, behind)| {

@@ -1,8 +1,5 @@
 //! Partitions made by hand, looked at as a repair looks at them, and laid out.
 
-#[path = "../../../../tests/common/random.rs"]
-mod random;
-
 use super::super::{Bytes, Layout, SegmentLook, Terms, layout};
 use crate::check::report::{PartitionReport, SegmentReport};
 use crate::check::{Depth, Listener, PartitionScope, Scope, VerifyOptions, verify};
@@ -15,7 +12,6 @@ use crate::limits::Limits;
 use crate::log::image::LogImage;
 use crate::log::{Access, PartitionDir};
 use crate::progress::Silent;
-pub use random::Random;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -50,6 +46,26 @@ pub struct Segment {
 
 /// The logs of a partition.
 pub type Partition = Vec<Segment>;
+
+/// xorshift64*: the same numbers from the same seed.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    pub fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() >> 8).unwrap() % bound.max(1)
+    }
+}
 
 /// A batch of magic 2 of `count` records in `span` offsets; `seed` makes its values its own.
 pub fn batch(base: i64, span: i64, count: i64, epoch: i32, seed: u64) -> Made {
