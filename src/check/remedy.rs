@@ -2,6 +2,7 @@
 
 use super::problem::TextKind;
 use super::{Problem, Severity};
+use crate::log::{FileName, PartitionDirName};
 use std::path::Path;
 
 /// The command to run next, or what else to do, about a problem in `file`.
@@ -65,11 +66,15 @@ fn is_inside(problem: &Problem) -> bool {
     )
 }
 
-/// The directory of a file as a shell takes it; `None` for what came in through a pipe.
+/// The directory of a file as a shell takes it; `None` for what came in through a pipe, and for
+/// what was taken for a file of Kafka's against its name: no partition need be around it.
 fn directory(file: &Path) -> Option<String> {
     let parent = file.parent()?;
+    let name = file.file_name()?.to_str()?;
+    if FileName::parse(name).is_none() && PartitionDirName::parse(name).is_none() {
+        return None;
+    }
     let path = match parent.to_string_lossy() {
-        text if text.is_empty() && file == Path::new("-") => return None,
         text if text.is_empty() => ".".to_owned(),
         text => text.into_owned(),
     };
@@ -103,6 +108,8 @@ mod tests {
             ("it's/0.log", r"else seg repair 'it'\''s'"),
             ("-x/0.log", "else seg repair ./-x"),
             ("-", "keep this copy until then"),
+            ("photo.log", "keep this copy until then"),
+            ("/var/log/kafka/server.log", "keep this copy until then"),
         ] {
             assert_eq!(next(file), format!("{damaged}{expected}"));
         }

@@ -8,7 +8,7 @@
 //! A question gives up everything before its position, so that memory is bounded by what is asked
 //! for, whatever comes in.
 
-use std::io::{ErrorKind, Read, Result};
+use std::io::{Error, ErrorKind, Read, Result};
 
 /// A reader, and what was read of it and may be asked for again.
 pub(super) struct Stream {
@@ -16,11 +16,13 @@ pub(super) struct Stream {
     at: u64,
     kept: Vec<u8>,
     has_ended: bool,
+    /// What ended it, if that was no end.
+    failed: Option<Error>,
 }
 
 impl Stream {
     pub(super) fn new(reader: Box<dyn Read + Send>) -> Self {
-        Self { reader, at: 0, kept: Vec::new(), has_ended: false }
+        Self { reader, at: 0, kept: Vec::new(), has_ended: false, failed: None }
     }
 
     /// Puts at most `length` bytes from `position` on into `buffer`; fewer at the end. What was
@@ -37,6 +39,13 @@ impl Stream {
         }
         self.give_up_before(position)?;
         self.take_in(length)?;
+        let end = self.at.saturating_add(self.kept.len() as u64);
+        if let Some(error) = self.failed.as_ref().filter(|_| position == end && length > 0) {
+            return Err(match error.raw_os_error() {
+                Some(code) => Error::from_raw_os_error(code),
+                None => Error::new(error.kind(), error.to_string()),
+            });
+        }
         buffer.extend_from_slice(self.kept.get(..length).unwrap_or(&self.kept));
         Ok(())
     }
@@ -58,7 +67,8 @@ impl Stream {
         Ok(())
     }
 
-    /// Reads until `length` bytes are kept or the stream ends.
+    /// Reads until `length` bytes are kept or the stream ends. What cannot be read is the end: the
+    /// place that fails says so, and whoever looks behind it is not kept looking for ever.
     fn take_in(&mut self, length: usize) -> Result<()> {
         while self.kept.len() < length && !self.has_ended {
             let missing = (length - self.kept.len()) as u64;
@@ -66,7 +76,10 @@ impl Stream {
                 Ok(0) => self.has_ended = true,
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    self.has_ended = true;
+                    self.failed = Some(error);
+                }
             }
         }
         Ok(())
@@ -94,6 +107,28 @@ mod tests {
             self.0.drain(..count);
             Ok(count)
         }
+    }
+
+    #[test]
+    fn a_stream_that_fails_ends_there_and_says_so() {
+        struct Failing(usize);
+        impl Read for Failing {
+            fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+                let count = buffer.len().min(self.0);
+                self.0 -= count;
+                if count == 0 { Err(Error::from_raw_os_error(5)) } else { Ok(count) }
+            }
+        }
+        let mut stream = Stream::new(Box::new(Failing(10)));
+        let mut buffer = Vec::new();
+        stream.read(0, 100, &mut buffer).unwrap();
+        assert_eq!(buffer.len(), 10);
+        for _ in 0..2 {
+            let error = stream.read(10, 1, &mut buffer).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(5));
+        }
+        stream.read(1 << 40, 1, &mut buffer).unwrap();
+        assert!(buffer.is_empty());
     }
 
     #[test]

@@ -127,8 +127,12 @@ impl TypedValueParser for CodeParser {
         let code = value.to_string_lossy();
         explain::page(&code).ok_or_else(|| {
             let shown: String = code.chars().take(WIDTH).flat_map(char::escape_default).collect();
-            let nearest = explain::nearest(&code).join(", ");
-            let message = format!("no finding has the code '{shown}'; the nearest: {nearest}\n");
+            let nearest = explain::nearest(&code);
+            let advice = match nearest.is_empty() {
+                true => "seg explain lists them all".to_owned(),
+                false => format!("the nearest: {}", nearest.join(", ")),
+            };
+            let message = format!("no finding has the code '{shown}'; {advice}\n");
             clap::Error::raw(ErrorKind::InvalidValue, message).with_cmd(command)
         })
     }

@@ -1,7 +1,10 @@
 //! From PATHs to files: what each path is, and what is known about its surroundings.
 
+use crate::advice;
 use crate::cli::KindName;
 use crate::output::Output;
+use crate::stdin::{self, Stdin};
+use segkit::check::remedy::shell_word;
 use segkit::error::Error;
 use segkit::format::Offset;
 use segkit::limits::Limits;
@@ -97,7 +100,7 @@ impl Target {
     /// Opens the file.
     pub fn open(&self) -> Result<FileBytes, Error> {
         if self.is_stdin() {
-            return Ok(FileBytes::stream(&self.path, Box::new(std::io::stdin())));
+            return Ok(FileBytes::stream(&self.path, Box::new(Stdin { bar: None })));
         }
         FileBytes::open(&self.path, self.access)
     }
@@ -170,7 +173,8 @@ pub fn targets(
     let mut surroundings = Surroundings::default();
     for path in paths {
         if path == Path::new(STDIN) {
-            targets.push(stdin(kind));
+            stdin::say_if_terminal(out)?;
+            targets.push(standard_input(kind));
             continue;
         }
         match targets_of(path, kind, &mut surroundings, out) {
@@ -181,7 +185,7 @@ pub fn targets(
     Ok(targets)
 }
 
-fn stdin(kind: Option<KindName>) -> Target {
+fn standard_input(kind: Option<KindName>) -> Target {
     Target {
         path: PathBuf::from(STDIN),
         kind: kind.map_or(FileKind::Log, file_kind),
@@ -250,8 +254,7 @@ fn one_file(
     out: &mut Output,
 ) -> Result<Target, Error> {
     let Some(kind) = kind.map(file_kind).or(name.map(|name| name.kind)) else {
-        let why = "its name is none that Kafka gives a file; --kind says what it is";
-        return Err(Error::other("reading", path, why));
+        return Err(Error::other("reading", path, advice::unnamed(path)));
     };
     let partition = match surroundings.partition(directory_of(path)) {
         Ok(partition) => Some(Arc::new(partition)),
@@ -278,13 +281,20 @@ pub fn is_gone(error: &Error, partition: &Path, root: &Path) -> bool {
     error.source.kind() == ErrorKind::NotFound && partition != root
 }
 
+/// The directory that a file is in, as a shell takes it.
+pub fn parent_word(file: &Path) -> String {
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    shell_word(&parent.unwrap_or(Path::new(".")).to_string_lossy())
+}
+
 /// The sentence for a directory in which there is nothing of Kafka's.
 pub fn nothing_here(path: &Path) -> Error {
     let is_empty = std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
     let why = if is_empty {
-        "the directory is empty"
+        "the directory is empty: is its disk mounted?".to_owned()
     } else {
-        "no partition directory and no log dir here or below"
+        let instead = advice::instead_of(path);
+        format!("no partition directory and no log dir here or below; {instead}")
     };
     Error::other("looking into", path, why)
 }

@@ -9,6 +9,7 @@ use crate::row::{self, ValueStyles};
 use crate::time;
 use crate::values::{count, size, terminal_text, timestamp};
 use segkit::check::batches::{LogContext, damage_finding, offset_finding};
+use segkit::check::remedy::shell_word;
 use segkit::error::Error;
 use segkit::format::offset_index::OffsetPosition;
 use segkit::format::time_index::TimestampOffset;
@@ -68,9 +69,14 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
         (Some(text), _) => Wanted::Time(time::parse(text, time::now()).map_err(UsageError)?),
         (None, offset) => Wanted::Offset(Offset(offset.unwrap_or_default())),
     };
+    if let Wanted::Time(millis) = wanted
+        && let Some(doubt) = time::doubt(millis)
+    {
+        out.say(format!("seg: {doubt}\n").as_bytes())?;
+    }
     let mut surroundings = Surroundings::default();
     for dir in &args.dirs {
-        match partitions(dir, out) {
+        match partitions(dir, args, out) {
             Ok(paths) => {
                 for path in paths {
                     match surroundings.partition(&path) {
@@ -90,10 +96,15 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
     Ok(Outcome::default())
 }
 
-fn partitions(dir: &Path, out: &mut Output) -> Result<Vec<PathBuf>, Error> {
+fn partitions(dir: &Path, args: &Args, out: &mut Output) -> Result<Vec<PathBuf>, Error> {
     let found = log_dir::find(dir)?;
     if matches!(found.kind, log_dir::PathKind::File(_)) {
-        let why = "this is a file; lookup takes the partition directory it is in";
+        let word = input::parent_word(dir);
+        let wanted = match (&args.time, args.offset) {
+            (Some(time), _) => format!("--time {}", shell_word(time)),
+            (None, offset) => format!("--offset {}", offset.unwrap_or_default()),
+        };
+        let why = format!("it is a file; use: seg lookup {word} {wanted}");
         return Err(Error::other("looking into", dir, why));
     }
     for error in &found.errors {

@@ -70,7 +70,7 @@ fn list(
         Err(error) => return Ok(Err(error)),
     };
     if matches!(found.kind, PathKind::File(_)) {
-        let why = "ls lists directories; seg dump shows what is in a file";
+        let why = format!("it is a file; use: seg ls {}", input::parent_word(path));
         return Ok(Err(Error::other("listing", path, why)));
     }
     for error in &found.errors {

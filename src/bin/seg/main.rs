@@ -1,5 +1,6 @@
 //! `seg`: arguments in, rows out. Everything that is known about Kafka's files is in the library.
 
+mod advice;
 mod cli;
 mod completions;
 mod dump;
@@ -21,8 +22,10 @@ mod scope;
 mod select;
 mod serve;
 mod signals;
+mod stdin;
 mod table;
 mod time;
+mod usage;
 mod values;
 mod verify;
 mod write;
@@ -30,6 +33,9 @@ mod write;
 use clap::error::ErrorKind;
 use cli::{Cli, Command};
 use output::{Outcome, Output};
+use segkit::error::Error;
+use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// The command line makes no sense.
@@ -38,13 +44,7 @@ const USAGE: u8 = 64;
 fn main() -> ExitCode {
     let cli = match Cli::read() {
         Ok(cli) => cli,
-        Err(error) => {
-            let asked_for =
-                matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            // Nobody is left to tell when this fails.
-            let _ = error.print();
-            return ExitCode::from(if asked_for { 0 } else { USAGE });
-        }
+        Err(error) => return refuse(&error),
     };
     let mut out = Output::new(cli.command.common());
     signals::install();
@@ -56,6 +56,21 @@ fn main() -> ExitCode {
         }
         Err(error) => fail(&error, &mut out),
     }
+}
+
+/// The help where it was asked for, or where nothing was; else one line.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let is_help = !error.use_stderr();
+    if is_help || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return match error.print() {
+            Err(error) if is_help => fail(&error.into(), &mut Output::new(None)),
+            _ => ExitCode::from(if is_help { 0 } else { USAGE }),
+        };
+    }
+    // Nobody is left to tell when this fails.
+    let said = usage::answer(error, std::env::args_os().skip(1).collect());
+    let _ = io::stderr().write_all(said.as_bytes());
+    ExitCode::from(USAGE)
 }
 
 fn run(command: &Command, out: &mut Output) -> anyhow::Result<Outcome> {
@@ -79,11 +94,25 @@ fn fail(error: &anyhow::Error, out: &mut Output) -> ExitCode {
     if output::is_closed_pipe(error) {
         return ExitCode::SUCCESS;
     }
+    let top = error.chain().next();
+    if let Some(error) = top.and_then(|top| top.downcast_ref::<Error>()) {
+        let _ = out.error(error);
+        return out.outcome.into();
+    }
+    // Everything else that is read or written has a path.
+    let top = top.and_then(|top| top.downcast_ref::<io::Error>());
+    if let Some(code) = top.and_then(io::Error::raw_os_error) {
+        let source = io::Error::from_raw_os_error(code);
+        let _ = out.error(&Error::new("writing to", Path::new("stdout"), source));
+        return out.outcome.into();
+    }
     if let Some(usage) = error.downcast_ref::<cli::UsageError>() {
         let _ = out.say(format!("seg: {usage}\n").as_bytes());
         return ExitCode::from(USAGE);
     }
-    let _ = out.error(&format!("{error:#}"));
+    let cause = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>());
+    let advice = cause.and_then(advice::of_cause).map_or_else(String::new, |it| format!("; {it}"));
+    let _ = out.error(&format!("{error:#}{advice}"));
     if error.is::<signals::Interrupted>() {
         return ExitCode::from(signals::INTERRUPTED);
     }

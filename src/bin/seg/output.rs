@@ -1,8 +1,10 @@
 //! stdout and stderr, and what becomes the exit status.
 
 use crate::cli::{ColorWhen, Common};
-use crate::signals;
 use crate::values::terminal_text;
+use crate::{advice, signals};
+use segkit::error::Error;
+use std::any::Any;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -51,6 +53,8 @@ pub struct Output {
     pub verbose: bool,
     /// What was said so far adds up to this.
     pub outcome: Outcome,
+    /// What was advised last: the same thing stands in the way of many files.
+    advised: String,
 }
 
 /// Bytes that are collected before they are written.
@@ -66,6 +70,7 @@ impl Output {
             color_stderr: wants_color(when, &io::stderr()),
             verbose: common.is_some_and(|common| common.verbose),
             outcome: Outcome::default(),
+            advised: String::new(),
         }
     }
 
@@ -87,10 +92,19 @@ impl Output {
         Ok(())
     }
 
-    /// One line on stderr about something that stood in the way; sets exit bit 2.
-    pub fn error(&mut self, error: &dyn std::fmt::Display) -> io::Result<()> {
+    /// One line on stderr about something that stood in the way, and what to do about it; sets exit
+    /// bit 2.
+    pub fn error<E: std::fmt::Display + 'static>(&mut self, error: &E) -> io::Result<()> {
         self.outcome.add(Outcome::PARTIAL);
-        let line = terminal_text(&error.to_string());
+        let mut line = error.to_string();
+        let error = (error as &dyn Any).downcast_ref::<Error>();
+        if let Some(advice) = error.and_then(advice::of)
+            && advice != self.advised
+        {
+            line = format!("{line}; {advice}");
+            self.advised = advice;
+        }
+        let line = terminal_text(&line);
         self.say(format!("seg: {line}\n").as_bytes())
     }
 

@@ -91,7 +91,10 @@ impl Kind {
 pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
     let started = Instant::now();
     if args.paths.iter().any(|path| path == Path::new(STDIN)) {
-        return Err(UsageError("stdin has no indexes beside it".to_owned()).into());
+        return Err(UsageError(
+            "stdin has no indexes beside it; name the partition directory".to_owned(),
+        )
+        .into());
     }
     let mut scope = scope(&args.paths, None, out)?;
     // What is about to be deleted is left alone unless it is named.
@@ -137,8 +140,7 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
         return Err(error.into());
     }
     if signals::is_interrupted() {
-        let how_far = format!("read {} of logs", size(tally.totals.coverage.bytes()));
-        return Err(Interrupted(how_far).into());
+        return Err(Interrupted(tally.how_far(args.check)).into());
     }
     let seconds = started.elapsed().as_secs_f64();
     match args.format {
@@ -165,6 +167,14 @@ struct Tally {
 }
 
 impl Tally {
+    fn how_far(&self, is_check: bool) -> String {
+        if is_check {
+            return format!("read {} of logs", size(self.totals.coverage.bytes()));
+        }
+        let written = plural(self.written, "file");
+        format!("{written} written, each of them whole; run it again for the rest")
+    }
+
     fn text(&self, is_check: bool, seconds: f64) -> String {
         let Self { files, pending, written, refused, .. } = *self;
         let what = match is_check {
@@ -243,7 +253,8 @@ impl Listener for Work<'_> {
             self.tally.counts.add(finding);
             // What could not be looked at was not rebuilt either.
             let is_refused = self.live.contains(&report.path) && is_damage(finding);
-            if finding.problem.is_unread() || is_refused {
+            let is_unread = finding.problem.is_unread() && !signals::is_interrupted();
+            if is_unread || is_refused {
                 let told = findings::answer(finding, self.args.format == Format::Json, self.out);
                 self.failed = self.failed.take().or(told.err());
             }
@@ -311,7 +322,7 @@ impl Work<'_> {
             Some(Applied { outcome: repair::Outcome::Equal, .. }) => Action::Unchanged,
             Some(Applied { outcome: repair::Outcome::NotAttempted, .. }) => Action::Failed,
             Some(Applied { outcome: repair::Outcome::Failed(error), .. }) => {
-                let said = error.to_string();
+                let said = error.reason();
                 if self.said_last != said {
                     self.out.error(error)?;
                     self.said_last = said;

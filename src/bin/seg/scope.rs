@@ -1,8 +1,10 @@
 //! From PATHs to what is to be judged.
 
+use crate::advice;
 use crate::cli::{KindName, UsageError};
 use crate::input::{STDIN, Surroundings, file_kind, is_gone, nothing_here};
 use crate::output::Output;
+use crate::stdin::{self, Stdin};
 use segkit::check::{LogDirScope, PartitionScope, Scope};
 use segkit::error::Error;
 use segkit::log::log_dir::{self, PathKind};
@@ -17,6 +19,9 @@ pub fn scope(paths: &[PathBuf], kind: Option<KindName>, out: &mut Output) -> any
     let mut builder = Builder { scope: Scope::default(), surroundings: Surroundings::default() };
     for path in paths {
         is_judged_as(path, kind)?;
+        if path == Path::new(STDIN) {
+            stdin::say_if_terminal(out)?;
+        }
         if let Err(error) = builder.add(path, kind, out) {
             out.error(&error)?;
         }
@@ -54,7 +59,7 @@ struct Builder {
 impl Builder {
     fn add(&mut self, path: &Path, kind: Option<KindName>, out: &mut Output) -> Result<(), Error> {
         if path == Path::new(STDIN) {
-            self.stream(path, FileBytes::stream(path, Box::new(std::io::stdin())));
+            self.stream(path, FileBytes::stream(path, Box::new(Stdin { bar: None })));
             return Ok(());
         }
         let found = match log_dir::find(path) {
@@ -135,8 +140,7 @@ impl Builder {
             return Ok(());
         }
         let Some(named) = named else {
-            let why = "its name is none that Kafka gives a file; --kind log takes it for a .log";
-            return Err(Error::other("reading", path, why));
+            return Err(Error::other("reading", path, advice::unnamed(path)));
         };
         let parent = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,

@@ -138,7 +138,7 @@ pub fn page(code: &str) -> Option<Page> {
 }
 
 /// The codes that are most like `code`, which is none: those that begin or end with it or with one
-/// of its words, then those that few letters part from it.
+/// of its words, then those that few letters part from it. None where nothing is like it.
 #[must_use]
 pub fn nearest(code: &str) -> Vec<&'static str> {
     /// How many are named.
@@ -154,6 +154,10 @@ pub fn nearest(code: &str) -> Vec<&'static str> {
     let mut all: Vec<_> = pages().map(|page| (distance(page.code), page.code)).collect();
     all.sort_by_key(|(distance, _)| *distance);
     let least = all.first().map_or(0, |(distance, _)| *distance);
+    // Where every second letter is another one, nothing is alike.
+    if least > 2.max(asked.len() / 2) {
+        return Vec::new();
+    }
     let is_near = |(distance, _): &&(usize, &str)| *distance <= least.max(2);
     all.iter().take_while(is_near).take(MOST).map(|(_, code)| *code).collect()
 }

@@ -203,7 +203,7 @@ fn a_code_that_is_none_has_near_ones() {
     assert_eq!(nearest("stray"), ["stray-directory", "stray-file"]);
     assert_eq!(nearest("indx-missing"), ["index-missing"]);
     for word in ["", "zzz", &"x".repeat(100_000)] {
-        assert!((1..=5).contains(&nearest(word).len()), "{word:.9}");
+        assert!(nearest(word).is_empty(), "{word:.9}");
     }
 }
 

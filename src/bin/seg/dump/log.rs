@@ -138,6 +138,9 @@ impl Job for Dump<'_> {
             Done::Walked(walked) => *walked,
             Done::Unopened(error) => {
                 self.feed.finish_failed();
+                if signals::is_interrupted() {
+                    return Err(Interrupted("nothing was printed of it".to_owned()).into());
+                }
                 self.out.error(&error)?;
                 return Ok(true);
             }

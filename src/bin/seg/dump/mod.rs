@@ -12,6 +12,7 @@ use crate::cli::{Common, Decode, EXIT_STATUS, Input, Select, UsageError, Values}
 use crate::input::{self, Target};
 use crate::output::{Outcome, Output};
 use crate::row::ValueStyles;
+use crate::time;
 pub use as_kafka::{Decoder, KafkaText, as_kafka, kafka_head};
 use clap::ValueEnum;
 pub use rows::Topic;
@@ -90,6 +91,10 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
     };
     let targets = input::targets(&args.input.paths, args.input.kind, out)?;
     check_stdin(&plan, &targets)?;
+    let times = plan.select.time.iter().flat_map(|range| [range.from, range.to]).flatten();
+    if let Some(doubt) = times.filter_map(time::doubt).next() {
+        out.say(format!("seg: {doubt}\n").as_bytes())?;
+    }
     dump(&targets, &plan, &args.common, out)?;
     Ok(Outcome::default())
 }

@@ -34,7 +34,10 @@ pub(super) fn apply(work: &mut Work<'_>, planned: &Planned) -> anyhow::Result<bo
     let place = match Place::find(directory, guard, work.args.backup.as_deref()) {
         Ok(place) => place,
         Err(error) => {
-            work.out.error(&error)?;
+            match work.args.backup.as_deref().filter(|place| !place.exists()) {
+                Some(place) => work.out.error(&missing_backup(place))?,
+                None => work.out.error(&error)?,
+            }
             return Ok(false);
         }
     };
@@ -43,6 +46,12 @@ pub(super) fn apply(work: &mut Work<'_>, planned: &Planned) -> anyhow::Result<bo
     let terms = Terms { guard, disk: &RealDisk, backup, rests_on, is_first_step };
     let applied = repair::apply(&plan.changes, &terms);
     tell(work, &applied, place.path())
+}
+
+/// A disk that is not mounted looks like that, so the directory is not made.
+fn missing_backup(place: &Path) -> Error {
+    let why = format!("it is not there; if that is right: mkdir -p {}", closing::shell(place));
+    Error::other("keeping originals in", place, why)
 }
 
 /// The partitions of which a first step was done, found anew.
@@ -169,10 +178,10 @@ pub(super) fn undo(
         out.write(text.as_bytes())?;
     }
     if !is_any && !directories.is_empty() {
-        let place = args
-            .backup
-            .as_ref()
-            .map_or_else(String::new, |backup| format!(" in {}", backup.display()));
+        let place = args.backup.as_ref().map_or_else(
+            || "; one with a --backup DIR needs it again".to_owned(),
+            |backup| format!(" in {}", backup.display()),
+        );
         out.error(&format!("undoing: no repair of these paths is on record{place}"))?;
     }
     Ok(Outcome::default())

@@ -5,6 +5,7 @@ mod closing;
 pub mod plan_file;
 mod text;
 
+use crate::advice;
 use crate::cli::{Common, Format, UsageError};
 use crate::findings;
 use crate::guards::Guards;
@@ -91,7 +92,7 @@ pub struct Args {
 pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
     check(args)?;
     if let Some(file) = args.plan_to_write().filter(|file| file.symlink_metadata().is_ok()) {
-        let why = "it is there already, and no file is written over";
+        let why = "it is there already, and no file is written over; name another";
         out.error(&Error::other("writing the plan to", file, why))?;
         return Ok(Outcome::default());
     }
@@ -136,7 +137,7 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
 fn check(args: &Args) -> Result<(), UsageError> {
     for path in &args.paths {
         if path == Path::new(STDIN) {
-            return Err(UsageError("stdin cannot be repaired".to_owned()));
+            return Err(UsageError("stdin cannot be repaired; seg verify - judges it".to_owned()));
         }
         if path.is_file() {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -203,7 +204,8 @@ fn plan_all(args: &Args, scope: &Scope, each: &mut (dyn FnMut(Planned) -> bool +
 
 /// An error that says its cause itself.
 fn said(error: &Error) -> anyhow::Error {
-    anyhow::Error::msg(error.to_string())
+    let advice = advice::of(error).map_or_else(String::new, |advice| format!("; {advice}"));
+    anyhow::Error::msg(format!("{error}{advice}"))
 }
 
 /// The plan of each directory as it was compared with the one on file.

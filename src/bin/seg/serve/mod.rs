@@ -23,7 +23,6 @@ use crate::values::plural;
 use announce::{Noted, Start};
 use anyhow::Context;
 pub use args::Args;
-use segkit::error::Error;
 use segkit::log::loaded::TailCheck;
 use segkit::serve::answer::Answers;
 use segkit::serve::catalog::{self, Catalog, Choice, Replica};
@@ -59,7 +58,7 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
     signals::survive_hangup();
     // Until the end: what waits is written when it is dropped.
     let _logging = logging::install(args.watch.log, args.common.verbose)?;
-    let bound = serve::bind(args.network.listen).map_err(in_one_line)?;
+    let bound = serve::bind(args.network.listen)?;
     let sources = sources::find(args, out)?;
     if sources.partitions.is_empty() {
         out.error(&"there is no partition to serve")?;
@@ -145,7 +144,7 @@ impl Server {
             counters: Arc::clone(&counters),
         };
         let running = bound.start(config(args, limits), Arc::new(answers), Arc::clone(&counters));
-        let running = running.map_err(in_one_line)?;
+        let running = running?;
         Ok(Self { running, groups, metrics, files, counters })
     }
 
@@ -204,11 +203,6 @@ impl Server {
 enum Asked {
     Terminate,
     Interrupt,
-}
-
-/// An error of the library says its cause itself.
-fn in_one_line(error: Error) -> anyhow::Error {
-    anyhow::Error::msg(error.to_string())
 }
 
 /// What the arguments say together.
@@ -279,7 +273,7 @@ fn refuse_live(sources: &Sources, out: &mut Output) -> io::Result<bool> {
     for (path, pid) in sources.live() {
         let who = pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
         let path = path.display();
-        out.error(&format!("{path}: a broker is at work here{who}: clients can ask it"))?;
+        out.error(&format!("{path}: a broker is at work here{who}: ask it, or serve a copy"))?;
         is_live = true;
     }
     Ok(is_live)

@@ -32,16 +32,16 @@ pub fn find(args: &Args, out: &mut Output) -> anyhow::Result<Sources> {
     let mut found = BTreeMap::new();
     let mut sources = Sources::default();
     for path in &args.paths {
-        let below = log_dir::find(path).map_err(super::in_one_line)?;
+        let below = log_dir::find(path)?;
         if matches!(below.kind, PathKind::File(_)) {
-            let why = "serve takes directories; seg dump shows what is in a file";
-            return Err(super::in_one_line(Error::other("serving", path, why)));
+            let why = format!("it is a file; use: seg serve {}", input::parent_word(path));
+            return Err(Error::other("serving", path, why).into());
         }
         for error in &below.errors {
             out.error(error)?;
         }
         if below.partitions.is_empty() && below.log_dirs.is_empty() {
-            return Err(super::in_one_line(input::nothing_here(path)));
+            return Err(input::nothing_here(path).into());
         }
         for log_dir in &below.log_dirs {
             sources.log_dir(log_dir, &mut found);

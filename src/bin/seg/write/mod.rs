@@ -13,17 +13,18 @@ mod lane;
 mod pipeline;
 mod place;
 mod report;
-mod stdin;
 mod tail;
 
+use crate::advice;
 use crate::cli::UsageError;
 use crate::output::{Outcome, Output};
 use crate::progress_bar::Bar;
 use crate::signals::Interrupted;
+use crate::stdin::{self, Stdin, file_length};
 use crate::values::plural;
 pub use args::Args;
 use args::{CleanupPolicy, InputArgs, TimestampTypeName};
-use lane::{Making, Timestamps};
+use lane::{Failure, Making, Timestamps};
 use pipeline::{Finished, Send, Settings, Stop, Terms};
 use place::Places;
 use report::Report;
@@ -31,12 +32,12 @@ use segkit::format::encode::Compressor;
 use segkit::format::{Codec, TimestampType};
 use segkit::log::writer::PartitionWriter;
 use segkit::produce::accumulator::Batching;
-use segkit::produce::input::{Generate, Generator, JsonLines, Lines, STANDARD_LINE_BYTES};
+use segkit::produce::input::{
+    Generate, Generator, InputError, JsonLines, Lines, STANDARD_LINE_BYTES,
+};
 use segkit::produce::partitioner::Partitioner;
-use std::io::IsTerminal;
 use std::num::NonZeroU32;
 use std::time::Instant;
-use stdin::{Stdin, file_length};
 
 /// Writes what comes in.
 pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
@@ -45,12 +46,12 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
         return compare(args, out);
     }
     let started = Instant::now();
-    let places = Places::find(args).map_err(in_one_line)?;
+    let places = Places::find(args)?;
     let writers = places.open(args, out).inspect_err(|_| places.tidy_up());
-    let writers = writers.map_err(in_one_line)?;
+    let writers = writers?;
     let unit = if args.input.generate.is_some() { "record" } else { "line" };
-    if args.input.generate.is_none() && std::io::stdin().is_terminal() && !args.common.quiet {
-        out.say(b"seg: reading from the terminal; Ctrl-D ends it\n")?;
+    if args.input.generate.is_none() && !args.common.quiet {
+        stdin::say_if_terminal(out)?;
     }
     let Done { finished, findings, passed } = send(args, unit, &places, writers);
     places.tidy_up();
@@ -81,11 +82,31 @@ pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
         None => {}
         Some(Stop::Interrupted) => return Err(Interrupted(report.how_far("")).into()),
         Some(stop @ Stop::Failed(_)) => {
-            out.error(&format!("{stop}; {}", report.how_far_of_each()))?;
+            let next = next(stop, args, report.is_empty());
+            out.error(&format!("{stop}; {}{next}", report.how_far_of_each()))?;
         }
-        Some(stop) => out.error(&format!("{stop}; {}", report.how_far(" before it")))?,
+        Some(stop) => {
+            let next = next(stop, args, report.is_empty());
+            out.error(&format!("{stop}; {}{next}", report.how_far(" before it")))?;
+        }
     }
     Ok(Outcome::default())
+}
+
+/// What to do about the end that came too early.
+fn next(stop: &Stop, args: &Args, is_empty: bool) -> String {
+    match stop {
+        Stop::Input(InputError::Line { line: 1, .. }) if is_empty && !args.input.lines => {
+            "; where each line is a value: --lines".to_owned()
+        }
+        Stop::Input(InputError::Line { line, .. }) if !is_empty => {
+            format!("; mend it, and go on with: tail -n +{line}")
+        }
+        Stop::Failed(Failure::Disk(error)) => {
+            advice::of(error).map_or_else(String::new, |advice| format!("; {advice}"))
+        }
+        _ => String::new(),
+    }
 }
 
 /// Compares what would be written, and writes nothing.
@@ -99,14 +120,6 @@ fn compare(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
         return compare::run(args, &mut input, out);
     }
     compare::run(args, &mut JsonLines::new(Stdin { bar: None }, STANDARD_LINE_BYTES), out)
-}
-
-/// An error of the library says its cause itself.
-fn in_one_line(error: anyhow::Error) -> anyhow::Error {
-    match error.downcast::<segkit::error::Error>() {
-        Ok(error) => anyhow::Error::msg(error.to_string()),
-        Err(error) => error,
-    }
 }
 
 fn times(number: u64) -> String {

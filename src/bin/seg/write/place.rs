@@ -3,9 +3,11 @@
 use super::args::{Args, CleanupPolicy};
 use super::{clock, tail};
 use crate::cli::UsageError;
+use crate::input::parent_word;
 use crate::output::Output;
 use crate::values::{plural, terminal_text};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use segkit::check::remedy::shell_word;
 use segkit::error::{Error, Result};
 use segkit::format::checkpoint::{PartitionMetadata, Uuid};
 use segkit::log::disk::RealDisk;
@@ -231,8 +233,14 @@ pub fn partition_name(directory: &Path) -> std::result::Result<PartitionDirName,
     let name = directory.file_name().or(canonical.as_deref().and_then(Path::file_name));
     let parsed = name.and_then(|name| PartitionDirName::parse(name.to_str()?));
     let Some(parsed) = parsed else {
-        let why = "is no name of a partition: name one, as in orders-0, or a --topic in it";
-        return Err(UsageError(format!("{shown} {why}")));
+        if directory.is_file() {
+            let word = parent_word(directory);
+            return Err(UsageError(format!("{shown} is a file; use: seg write {word}")));
+        }
+        let word = shell_word(&directory.to_string_lossy());
+        let why = "is no name of a partition; as in:";
+        let one = format!("seg write {}/orders-0", word.trim_end_matches('/'));
+        return Err(UsageError(format!("{shown} {why} {one}, or seg write {word} --topic orders")));
     };
     if parsed.suffix.is_some() {
         let why = "waits for its deletion, or is on its way: nothing is appended to it";

@@ -1,11 +1,12 @@
 //! The standard input, as it comes, until Ctrl-C.
 
+use crate::output::Output;
 use crate::progress_bar::Bar;
 use crate::signals;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use segkit::progress::Progress;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 
 /// How often it is asked whether to go on while nothing comes.
 const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
@@ -21,6 +22,14 @@ pub fn file_length() -> Option<u64> {
     let status = rustix::fs::fstat(rustix::stdio::stdin()).ok()?;
     let is_file = rustix::fs::FileType::from_raw_mode(status.st_mode).is_file();
     u64::try_from(status.st_size).ok().filter(|_| is_file)
+}
+
+/// Nobody who waits for an answer is to wait for a program that waits for them.
+pub fn say_if_terminal(out: &mut Output) -> io::Result<()> {
+    if !io::stdin().is_terminal() {
+        return Ok(());
+    }
+    out.say(b"seg: reading from the terminal; Ctrl-D ends it\n")
 }
 
 impl Read for Stdin<'_> {
