@@ -86,13 +86,13 @@
 //!
 //! A new file kind: a view in `format`, its name in `log/names.rs`, its rows in
 //! `bin/seg/row/entry.rs` and `bin/seg/dump/small.rs`. A new output field: `bin/seg/row/names.rs`,
-//! which holds all output names, and the row that has it in `bin/seg/row`. A new problem: a variant
-//! in `check/problem.rs`, its code and severity in `check/catalogue.rs`, its sentence in
-//! `check/sentence.rs`, its evidence in `bin/seg/row/finding.rs`, its page in `check/explain/pages`,
-//! and a proof in `tests/findings`: what trips it, and what comes close. A new command: one file in
-//! `bin/seg`, and a line in its `cli.rs` and its `main.rs`. A new house rule: a function over text in
-//! `tests/tidy`, with what breaks it. Step by step, with what fails when one is forgotten:
-//! `docs/adding.md`.
+//! which holds all output names, and the row that has it in `bin/seg/row`. A new problem: a
+//! variant in `check/problem.rs`, its code and severity in `check/catalogue.rs`, its sentence in
+//! `check/sentence.rs`, its evidence in `bin/seg/row/finding.rs`, its page in
+//! `check/explain/pages`, and a proof in `tests/findings`: what trips it, and what comes close. A
+//! new command: one file in `bin/seg`, and a line in its `cli.rs` and its `main.rs`. A new house
+//! rule: a function over text in `tests/tidy`, with what breaks it. Step by step, with what fails
+//! when one is forgotten: `docs/adding.md`.
 
 pub mod check;
 pub mod error;

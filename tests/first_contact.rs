@@ -89,9 +89,11 @@ const COMMAND_LINES: &[Row] = &[
     row("seg dump logs/lookup-0 --limit ten", 64, "it is no whole number"),
     row("seg dump -5 logs/lookup-0", 64, "use: seg dump --limit 5 logs/lookup-0\n"),
     row(
-        "seg dump --print-data-log --files logs/lookup-0/00000000000000000000.log,logs/lookup-0/00000000000000000655.log",
+        "seg dump --print-data-log --files \
+         logs/lookup-0/00000000000000000000.log,logs/lookup-0/00000000000000000655.log",
         64,
-        "use: seg dump -r logs/lookup-0/00000000000000000000.log logs/lookup-0/00000000000000000655.log\n",
+        "use: seg dump -r logs/lookup-0/00000000000000000000.log \
+         logs/lookup-0/00000000000000000655.log\n",
     ),
     row(
         "seg dump --deep-iteration --print-data-log logs/lookup-0",
@@ -473,12 +475,16 @@ fn a_live_broker_is_left_alone() {
     for (line, status, expected) in [
         ("seg ls logs", 0, ""),
         ("seg verify logs", 0, ""),
-        ("seg reindex logs/lookup-0", 2, "holds it; stop the broker before changing"),
-        ("seg repair logs/lookup-0 --apply", 2, "holds it; stop the broker before changing"),
+        ("seg reindex logs/lookup-0", 2, "holds it: a broker, or another seg; stop it, or wait"),
+        (
+            "seg repair logs/lookup-0 --apply",
+            2,
+            "holds it: a broker, or another seg; stop it, or wait",
+        ),
         (
             "echo x | seg write logs/lookup-0 --lines",
             2,
-            "holds it; stop the broker before changing",
+            "holds it: a broker, or another seg; stop it, or wait",
         ),
         ("seg repair logs/lookup-0 --to copy", 2, "a broker is at work in its log dir"),
         ("seg serve logs --listen 127.0.0.1:0", 2, "ask it, or serve a copy"),
@@ -572,7 +578,8 @@ fn a_disk_that_is_full_keeps_what_it_has() {
         (
             "yes | seg write empty/new-0 --lines",
             2,
-            "No space left on device; nothing was written; make room on this disk and run it again\n",
+            "No space left on device; nothing was written; \
+             make room on this disk and run it again\n",
         ),
         (
             "mount -t tmpfs -o size=8k none x.log; seg repair logs/lookup-0 --to x.log",

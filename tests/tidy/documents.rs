@@ -139,7 +139,19 @@ fn commands() -> Vec<String> {
     let cli = read("src/bin/seg/cli.rs");
     let lines = cli.lines().skip_while(|line| !line.starts_with("pub enum Command {")).skip(1);
     let lines = lines.take_while(|line| *line != "}").filter(|line| line.contains("::Args"));
-    lines.map(|line| line.trim().split('(').next().unwrap().to_lowercase()).collect()
+    lines.map(|line| kebab(line.trim().split('(').next().unwrap())).collect()
+}
+
+/// As clap makes a command's name of a variant's.
+fn kebab(variant: &str) -> String {
+    let mut name = String::new();
+    for letter in variant.chars() {
+        if letter.is_uppercase() && !name.is_empty() {
+            name.push('-');
+        }
+        name.extend(letter.to_lowercase());
+    }
+    name
 }
 
 /// Every command has a file of its own, and a word in what people read first.
@@ -154,8 +166,9 @@ fn every_command_is_documented() {
     let without = ["completions"];
     for command in commands {
         let has = |path: String| root().join(path).exists();
-        let is_file = has(format!("src/bin/seg/{command}.rs"));
-        assert!(is_file || has(format!("src/bin/seg/{command}/mod.rs")), "{command} has no file");
+        let file = command.replace('-', "_");
+        let is_file = has(format!("src/bin/seg/{file}.rs"));
+        assert!(is_file || has(format!("src/bin/seg/{file}/mod.rs")), "{command} has no file");
         let is_told = without.contains(&&*command) || text.contains(&format!("seg {command}"));
         assert!(is_told, "{command}: not in README.md or docs");
     }

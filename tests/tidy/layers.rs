@@ -174,6 +174,9 @@ const LAYERS: [Layer; 14] = [
         but: &[
             // Whether a path that was named is empty, and its size.
             ("src/bin/seg/input.rs", "std::fs"),
+            // What stands where nothing was found, and whose it is.
+            ("src/bin/seg/advice.rs", "std::fs"),
+            ("src/bin/seg/kafka_dump_log/files.rs", "std::fs"),
             // A plan is no file of Kafka's.
             ("src/bin/seg/repair/plan_file.rs", "std::fs::File::open"),
         ],

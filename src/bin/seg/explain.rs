@@ -167,14 +167,14 @@ mod tests {
 # Findings
 
 Everything that `seg` can find wrong, or worth a note, in the order in which `seg explain` lists it.
-This page says what `seg explain CODE` says; it is made from the same text (`src/check/explain/pages`)
-by `BLESS=1 cargo test --bin seg catalogue`, and a test compares them. How to add a finding:
-[adding.md](adding.md#a-finding).
+This page says what `seg explain CODE` says; it is made from the same text
+(`src/check/explain/pages`) by `BLESS=1 cargo test --bin seg catalogue`, and a test compares them.
+How to add a finding: [adding.md](adding.md#a-finding).
 
-An *error* is damage, or something that will be misread. A *warning* is about what can be rebuilt, or
-would trip a broker. Both set exit bit 1. A *note* is legal, never sets the exit status, and is shown
-with `-v`. A *clean start* is that of a broker which was stopped in good order, an *unclean* one that
-after a crash or a kill: see [format/starts.md](format/starts.md).
+An *error* is damage, or something that will be misread. A *warning* is about what can be rebuilt,
+or would trip a broker. Both set exit bit 1. A *note* is legal, never sets the exit status, and is
+shown with `-v`. A *clean start* is that of a broker which was stopped in good order, an *unclean*
+one that after a crash or a kill: see [format/starts.md](format/starts.md).
 ";
 
     /// All pages as one of Markdown.
