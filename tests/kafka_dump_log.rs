@@ -11,6 +11,7 @@ mod common;
 use common::{Run, in_parallel, seg, testdata};
 use sha2::{Digest, Sha256};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
@@ -224,7 +225,15 @@ fn whole_texts_are_those_of_the_real_tool() {
 }
 
 fn called(name: &Path, words: &[&str]) -> Run {
-    let output = Command::new(name).args(words).current_dir(testdata()).output().unwrap();
+    let run = || Command::new(name).args(words).current_dir(testdata()).output();
+    // A copy that was just written is busy while a child that another test has started still holds
+    // the descriptor that it was written through.
+    let mut output = run();
+    while output.as_ref().is_err_and(|error| error.kind() == ErrorKind::ExecutableFileBusy) {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        output = run();
+    }
+    let output = output.unwrap();
     Run {
         stdout: output.stdout,
         stderr: String::from_utf8(output.stderr).unwrap(),

@@ -1,10 +1,13 @@
 //! The command line: commands, and the groups of arguments that they share.
 
+use crate::help::{self, Example, Page};
 use crate::select::{OffsetRange, TimeRange};
 use crate::values::ValueStyle;
 use crate::{completions, dump, explain, kafka_dump_log, lookup, ls, reindex, repair, serve};
-use crate::{verify, write};
+use crate::{verify, version, write};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use segkit::format::Codec;
 use segkit::limits::Limits;
 use std::path::PathBuf;
 
@@ -14,8 +17,8 @@ use std::path::PathBuf;
     name = "seg",
     version,
     max_term_width = 100,
-    disable_help_subcommand = true,
-    after_help = EXIT_STATUS
+    long_version = version::long(),
+    disable_help_subcommand = true
 )]
 pub struct Cli {
     /// What to do
@@ -23,66 +26,101 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// Ends every `--help`.
-pub const EXIT_STATUS: &str = "\
-Exit status: 0 all is well; 1 the answer is no (damage found, offset not in the log); 2 could not
-look everywhere (I/O error, a limit was hit); 3 both; 64 the command line makes no sense.";
+/// What `seg --help` says beside the commands.
+pub const HELP: Page = Page {
+    description: &[
+        "For the day when all that is left of a Kafka cluster is its disks, and for every day \
+         before that. A PATH is a file of any kind that Kafka keeps, a partition directory, a log \
+         dir, or a directory somewhere above log dirs.",
+        "Commands that inspect, check and serve open files for reading only, and never take, \
+         create or remove a broker's lock. reindex, repair --apply and write hold it while they \
+         write.",
+    ],
+    examples: &[
+        Example::new("seg ls testdata", "what is on this disk"),
+        Example::new("seg verify testdata", "is it sound?"),
+    ],
+    status: help::STATUS,
+    files: &[],
+};
 
-/// The groups in which `seg --help` shows the commands.
-const GROUPS: [(&str, &[&str]); 5] = [
-    ("Inspect", &["ls", "dump", "lookup", "kafka-dump-log"]),
-    ("Check", &["verify", "explain"]),
-    ("Change", &["reindex", "repair", "write"]),
-    ("Serve", &["serve"]),
-    ("Shell", &["completions"]),
+/// The groups in which `seg --help` shows the commands, and what each command's help says beside
+/// its arguments.
+static GROUPS: [(&str, &[(&str, Page)]); 5] = [
+    (
+        "Inspect",
+        &[
+            ("ls", ls::HELP),
+            ("dump", dump::HELP),
+            ("lookup", lookup::HELP),
+            ("kafka-dump-log", kafka_dump_log::HELP),
+        ],
+    ),
+    ("Check", &[("verify", verify::HELP), ("explain", explain::HELP)]),
+    ("Change", &[("reindex", reindex::HELP), ("repair", repair::HELP), ("write", write::HELP)]),
+    ("Serve", &[("serve", serve::HELP)]),
+    ("Shell", &[("completions", completions::HELP)]),
 ];
+
+/// What each command's help says beside its arguments.
+#[cfg(test)]
+pub fn pages() -> impl Iterator<Item = (&'static str, &'static Page)> {
+    GROUPS.iter().flat_map(|(_, pages)| *pages).map(|(name, page)| (*name, page))
+}
 
 impl Cli {
     /// The command line as clap has it, with the commands in their groups.
     pub fn grouped() -> clap::Command {
-        let command = Self::command();
-        let mut template = "{about}\n\n{usage-heading} {usage}\n".to_owned();
-        for (group, names) in GROUPS {
-            template.push_str(&format!("\n{group}:\n"));
-            for name in names {
+        let mut command = HELP.fill(Self::command());
+        let names = command.get_subcommands().map(|command| command.get_name().len());
+        let width = names.max().unwrap_or_default();
+        let mut template = "{about}\n\n{usage-heading} {usage}\n\n".to_owned();
+        for (group, pages) in &GROUPS {
+            for (number, (name, page)) in pages.iter().enumerate() {
                 let about = command.find_subcommand(name).and_then(clap::Command::get_about);
                 let about = about.map(ToString::to_string).unwrap_or_default();
-                template.push_str(&format!("  {name:<14}  {about}\n"));
+                let group = if number == 0 { *group } else { "" };
+                template.push_str(&format!("{group:7}  {name:width$}  {about}\n"));
+                command = command.mut_subcommand(name, |command| page.fill(command));
             }
         }
         template.push_str("\nOptions:\n{options}{after-help}");
-        command.help_template(template)
+        command.help_template(template).mut_subcommands(help::hinted)
     }
 
     /// The arguments of this process.
     pub fn read() -> Result<Self, clap::Error> {
         let words = kafka_dump_log::words(std::env::args_os().collect())?;
-        Self::from_arg_matches(&Self::grouped().try_get_matches_from(words)?)
+        let command = Self::grouped();
+        // Whatever else it may stand for: it changes nothing but how much help says.
+        let is_brief = words.iter().any(|word| word == "-h");
+        let command = if is_brief { command.mut_subcommands(help::brief) } else { command };
+        Self::from_arg_matches(&command.try_get_matches_from(words)?)
     }
 }
 
 /// The verbs.
 #[derive(Subcommand)]
 pub enum Command {
-    /// List what is on this disk: partitions, segments, offset and time ranges, sizes
+    /// List what is on this disk: partitions, offsets, sizes
     Ls(ls::Args),
-    /// Print the batches, or with -r the records, of files or whole partitions
+    /// Print the batches or records of files or partitions
     Dump(Box<dump::Args>),
-    /// Find the record of an offset or a time, and show how it was found
+    /// Find the record of an offset or a time
     Lookup(lookup::Args),
     /// Take the place of Kafka's own tool: its flags, its text
     KafkaDumpLog(Box<kafka_dump_log::Args>),
     /// Judge every file and every byte: is it sound?
     Verify(verify::Args),
-    /// Say what a finding means, how it arises, what a broker does with it, and what to do
+    /// Say what a finding means, and what to do about it
     Explain(explain::Args),
-    /// Build indexes and other derived files anew from the log; --check only compares
+    /// Build indexes anew from the log; --check only compares
     Reindex(reindex::Args),
-    /// Keep what can be kept of a damaged log: prints the plan; --apply carries it out
+    /// Keep what can be kept of a damaged log; plans first
     Repair(Box<repair::Args>),
-    /// Append records as Kafka would have stored them, with all indexes
+    /// Append records as Kafka would have, with all indexes
     Write(Box<write::Args>),
-    /// Let any Kafka client read these disks, as if the broker lived
+    /// Let any Kafka client read these disks
     Serve(Box<serve::Args>),
     /// Print a completion script for a shell
     Completions(completions::Args),
@@ -92,11 +130,11 @@ pub enum Command {
 #[derive(Args)]
 #[command(next_help_heading = "Input")]
 pub struct Input {
-    /// Files, partition directories, log dirs, or directories above them; '-' is one .log on stdin
+    /// Files, partition directories, log dirs, or above; '-': a .log on stdin
     #[arg(value_name = "PATH", default_value = ".", value_hint = clap::ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
     /// Take files for this kind whatever their names say
-    #[arg(long, value_enum, value_name = "KIND")]
+    #[arg(long, value_enum, value_name = "KIND", hide_short_help = true)]
     pub kind: Option<KindName>,
 }
 
@@ -117,7 +155,7 @@ pub enum KindName {
     LeaderEpochCheckpoint,
     /// One of the offset checkpoints of a log dir
     OffsetCheckpoint,
-    /// A `KRaft` snapshot
+    #[value(help = "A KRaft snapshot")]
     Checkpoint,
 }
 
@@ -127,15 +165,17 @@ pub enum KindName {
 pub struct Common {
     /// When to use colour
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    #[arg(hide_short_help = true)]
     pub color: ColorWhen,
     /// No progress bar
-    #[arg(short, long)]
+    #[arg(short, long, hide_short_help = true)]
     pub quiet: bool,
-    /// Show notes too: what is legal but worth knowing
+    /// Show notes too: legal, but worth knowing
     #[arg(short, long)]
     pub verbose: bool,
     /// How many threads to use; the output is the same for every number [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(hide_short_help = true)]
     pub threads: Option<u16>,
     #[command(flatten)]
     limits: LimitArgs,
@@ -166,7 +206,7 @@ struct LimitArgs {
 /// When to use colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ColorWhen {
-    /// On a terminal, unless `NO_COLOR` is set
+    #[value(help = "On a terminal, unless NO_COLOR is set")]
     Auto,
     /// Always
     Always,
@@ -187,30 +227,39 @@ pub enum Format {
 #[derive(Args, Clone, Default)]
 #[command(next_help_heading = "Select")]
 pub struct Select {
-    /// Offsets from A up to, not including, B; either may be missing, -100.. counts from the end
+    /// Offsets from A up to B, without B; -100..: the last
+    ///
+    /// Either may be missing; what is below 0 counts from the end: -100.. is the last hundred.
     #[arg(long, value_name = "A..B", allow_hyphen_values = true)]
     pub offsets: Option<OffsetRange>,
-    /// Timestamps from A up to, not including, B: epoch milliseconds, RFC 3339, or '2h ago'
+    /// Times from A up to B: ms, RFC 3339, or '2h ago'
+    ///
+    /// Epoch milliseconds, or RFC 3339, in UTC where it names no zone; B itself is not inside, and
+    /// either may be missing.
     #[arg(long, value_name = "A..B", allow_hyphen_values = true)]
     pub time: Option<TimeRange>,
-    /// At most N records (batches without -r), over all paths together
+    /// At most N records, or batches without -r
+    ///
+    /// Over all paths together.
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
-    /// Hide control records and what was never committed: aborted and open transactions
+    /// Hide what was not committed, and control records
+    ///
+    /// That is: records of aborted and of open transactions.
     #[arg(long)]
     pub committed: bool,
     /// Only this producer's
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, hide_short_help = true)]
     pub producer_id: Option<i64>,
     /// Only what was appended under this leader epoch
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, hide_short_help = true)]
     pub leader_epoch: Option<i32>,
     /// Only control records
     #[arg(long, conflicts_with = "committed")]
     pub control: bool,
     /// Only batches of this codec
-    #[arg(long, value_name = "NAME", value_parser = parse_codec)]
-    pub codec: Option<segkit::format::Codec>,
+    #[arg(long, value_name = "NAME", value_parser = codec())]
+    pub codec: Option<Codec>,
 }
 
 /// How keys and values look.
@@ -223,7 +272,7 @@ pub struct Values {
     /// How to show values
     #[arg(long, value_enum, value_name = "STYLE", default_value = "auto")]
     pub value_as: ValueStyle,
-    /// Decode the records of an internal topic [default: by the directory's name]
+    /// Decode an internal topic [default: by its name]
     #[arg(long, value_enum, value_name = "TOPIC")]
     pub decode: Option<Decode>,
 }
@@ -231,19 +280,19 @@ pub struct Values {
 /// The internal topics whose records can be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Decode {
-    /// __`consumer_offsets`
+    #[value(help = "__consumer_offsets")]
     ConsumerOffsets,
-    /// __`transaction_state`
+    #[value(help = "__transaction_state")]
     TransactionState,
     /// Leave keys and values as they are
     None,
 }
 
-fn parse_codec(text: &str) -> Result<segkit::format::Codec, String> {
-    use segkit::format::Codec;
-    let names = || Codec::ALL.map(Codec::name).join(", ");
-    let found = Codec::ALL.into_iter().find(|codec| codec.name() == text);
-    found.ok_or_else(|| format!("use one of: {}", names()))
+/// Codecs by Kafka's names for them, which shells can offer.
+fn codec() -> impl TypedValueParser<Value = Codec> {
+    let find = |name: String| Codec::ALL.into_iter().find(|codec| codec.name() == name);
+    PossibleValuesParser::new(Codec::ALL.map(Codec::name))
+        .try_map(move |name| find(name).ok_or("this is no codec"))
 }
 
 /// The arguments do not make sense together.
@@ -302,10 +351,12 @@ mod tests {
     fn every_command_is_in_one_group() {
         let command = Cli::command();
         let mut all: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
-        let mut grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| *names).copied().collect();
+        let mut grouped: Vec<&str> =
+            GROUPS.iter().flat_map(|(_, pages)| *pages).map(|(name, _)| *name).collect();
         all.sort_unstable();
         grouped.sort_unstable();
         assert_eq!(all, grouped);
         Cli::grouped().debug_assert();
+        Cli::grouped().mut_subcommands(help::brief).debug_assert();
     }
 }

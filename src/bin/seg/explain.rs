@@ -1,7 +1,8 @@
 //! `seg explain`: what the code of a finding means, what a broker does, what to do.
 
-use crate::cli::{EXIT_STATUS, Format};
+use crate::cli::Format;
 use crate::findings;
+use crate::help::{self, Example, wrapped};
 use crate::output::{Outcome, Output};
 use crate::render::{JsonLines, Sink};
 use crate::row;
@@ -10,21 +11,37 @@ use clap::error::ErrorKind;
 use segkit::check::explain::{self, GROUPS, Page, Part};
 use std::ffi::OsStr;
 
-const EXAMPLES: &str = "\
-Examples:
-  seg explain batch-crc              the page of a code
-  seg explain                        all codes, how bad they are, and a line about each
-  seg explain --format json index-missing time-index-missing | jq -r .next
-";
-
 /// Columns of a page.
 const WIDTH: usize = 80;
 /// Columns in front of a page's text.
 const MARGIN: usize = 17;
 
+/// What `seg explain --help` says beside the arguments.
+pub const HELP: help::Page = help::Page {
+    description: &[
+        "Every finding of verify, dump, reindex and repair has a code that never changes. Its \
+         page says what it means, how it arises, what a broker does with it after a clean and \
+         after an unclean stop, what to do next, and shows one.",
+    ],
+    examples: &[
+        Example::new("seg explain batch-crc", "the page of a code"),
+        Example::new("seg explain", "all codes, how bad they are, and a line about each"),
+        Example::new(
+            "\
+seg explain --format json index-missing time-index-missing |
+  jq -r .next",
+            "one part of two pages, by way of jq",
+        ),
+    ],
+    status: &[
+        ("0", "the pages were printed"),
+        ("64", "there is no such code; the nearest are named"),
+    ],
+    files: &[],
+};
+
 /// The arguments of `seg explain`.
 #[derive(clap::Args)]
-#[command(after_help = EXIT_STATUS, after_long_help = format!("{EXAMPLES}\n{EXIT_STATUS}"))]
 pub struct Args {
     /// Codes of findings; without one, all are listed
     #[arg(value_name = "CODE", value_parser = CodeParser, hide_possible_values = true)]
@@ -94,21 +111,6 @@ fn page(page: &Page) -> String {
         text.push_str(&format!("    {line}\n"));
     }
     text
-}
-
-/// Words in lines of at most `width` columns; a longer word has a line of its own.
-fn wrapped(words: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in words.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 /// Takes a code for its page, and offers all codes to shells.
@@ -233,17 +235,5 @@ one that after a crash or a kill: see [format/starts.md](format/starts.md).
         let differ = kept.lines().zip(now.lines()).find(|(kept, now)| kept != now);
         let how = "docs/findings.md is old: BLESS=1 cargo test --bin seg catalogue";
         assert!(kept == now, "{how}\nthe first lines that differ: {differ:#?}");
-    }
-
-    #[test]
-    fn words_are_kept_in_their_order() {
-        let text = "one two three a-word-that-is-longer-than-a-line four";
-        for width in [1, 7, 8, 13, 200] {
-            let lines = wrapped(text, width);
-            assert_eq!(lines.join(" "), text);
-            for line in lines {
-                assert!(line.len() <= width || !line.contains(' '), "{line}");
-            }
-        }
     }
 }

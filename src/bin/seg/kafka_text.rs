@@ -11,6 +11,9 @@ use segkit::format::time_index::{TimeIndex, TimestampOffset};
 use segkit::format::txn_index::AbortedTxn;
 use segkit::format::{Batch, Offset, Record};
 
+/// Whose text it is.
+pub const KAFKA_RELEASE: &str = "4.3.1";
+
 fn push(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }

@@ -1,7 +1,8 @@
 //! `seg lookup`: where the record of an offset or a time is, and how it was found.
 
-use crate::cli::{Common, EXIT_STATUS, Format, UsageError, Values};
+use crate::cli::{Common, Format, UsageError, Values};
 use crate::findings;
+use crate::help::{self, Example};
 use crate::input::{self, Partition, Surroundings};
 use crate::output::{Outcome, Output};
 use crate::render::{JsonLines, Sink, TextLines};
@@ -21,18 +22,42 @@ use segkit::log::runs::{Bounds, Piece, Scanner};
 use segkit::log::{OpenPartition, Workspace, log_dir};
 use std::path::{Path, PathBuf};
 
-const EXAMPLES: &str = "\
-Examples:
-  seg lookup testdata/kafka-4.3.1/lookup-0 --offset 3000
-  seg lookup testdata/kafka-4.3.1/lookup-0 --offset 3000 --explain
-  seg lookup testdata/kafka-4.3.1/lookup-0 --time 2026-11-22T16:55:00Z --format json
-  seg lookup /data/kafka --time '2h ago'                            in every partition
-";
+/// What `seg lookup --help` says beside the arguments.
+pub const HELP: help::Page = help::Page {
+    description: &[
+        "Answers with the first record at or after an offset, or with the first that is at least \
+         as young as a time, as a broker would: the segment by its name, the place by the index, \
+         the batch by its header.",
+        "The indexes make an answer fast, the log makes it right: an entry that does not agree \
+         with the log is passed over, and that is said. With a directory above partitions, every \
+         partition answers.",
+    ],
+    examples: &[
+        Example::new(
+            "seg lookup testdata/kafka-4.3.1/lookup-0 --offset 3000",
+            "the record at an offset",
+        ),
+        Example::new(
+            "seg lookup testdata/kafka-4.3.1/lookup-0 --offset 3000 --explain",
+            "and every step of the search",
+        ),
+        Example::new(
+            "seg lookup testdata/kafka-4.3.1/lookup-0 --time 2026-11-22T16:55:00Z",
+            "the first record from a time on",
+        ),
+        Example::no(
+            "seg lookup testdata/kafka-4.3.1 --time 2026-11-22T17:35:30Z",
+            "in every partition; some have none so young",
+        ),
+        Example::no("seg lookup testdata/kafka-4.3.1/trimmed-0 --offset 5", "why there is none"),
+    ],
+    status: help::STATUS,
+    files: &[],
+};
 
 /// The arguments of `seg lookup`.
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("wanted").required(true).args(["offset", "time"])))]
-#[command(after_help = EXIT_STATUS, after_long_help = format!("{EXAMPLES}\n{EXIT_STATUS}"))]
 pub struct Args {
     /// Partition directories, or directories above them
     #[arg(value_name = "DIR", default_value = ".", value_hint = clap::ValueHint::DirPath)]
@@ -40,7 +65,9 @@ pub struct Args {
     /// The record at this offset
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     offset: Option<i64>,
-    /// The first record that is at least as young: epoch milliseconds, RFC 3339, or '2h ago'
+    /// The first from then on: ms, RFC 3339, or '2h ago'
+    ///
+    /// Epoch milliseconds, or RFC 3339, in UTC where it names no zone.
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     time: Option<String>,
     /// Show every step of the search and what it cost

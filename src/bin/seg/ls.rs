@@ -1,6 +1,7 @@
 //! `seg ls`: what is on this disk. Reports and does not judge.
 
-use crate::cli::{Common, EXIT_STATUS, Format};
+use crate::cli::{Common, Format};
+use crate::help::{self, Example};
 use crate::input::{self, Partition, Surroundings};
 use crate::output::{Outcome, Output};
 use crate::render::{JsonLines, Sink};
@@ -18,22 +19,52 @@ use segkit::log::summary::{self, SegmentSummary};
 use segkit::log::{FileKind, LogDir, OpenPartition, PartitionDir, Workspace, read_small};
 use std::path::{Path, PathBuf};
 
-const EXAMPLES: &str = "\
-Examples:
-  seg ls testdata                                      the partitions of all log dirs below
-  seg ls testdata/kafka-4.3.1/lookup-0                 the segments of a partition
-  seg ls --headers testdata/kafka-2.8.2/upgrade-0      with counts, codecs and exact times
-  seg ls testdata/kafka-4.3.1 --format json | jq -r 'select(.bytes == 0) | .path'
-";
+/// What `seg ls --help` says beside the arguments.
+pub const HELP: help::Page = help::Page {
+    description: &[
+        "Lists every partition below each PATH: its offsets, segments, bytes and times, and what \
+         is not as it should be to the eye: a broker at work, an unclean stop, missing indexes, \
+         leftovers of deletions, files that are not Kafka's. It reports and does not judge; seg \
+         verify does.",
+        "PATH is searched a few levels deep, and never through symbolic links; a shell's globs \
+         and any number of paths work everywhere. Without -s or --headers only names, sizes and \
+         the ends of segments are read.",
+    ],
+    examples: &[
+        Example::new("seg ls testdata", "the partitions of all log dirs below"),
+        Example::new("seg ls testdata/kafka-4.3.1/lookup-0", "the segments of a partition"),
+        Example::new(
+            "seg ls --headers testdata/kafka-2.8.2/upgrade-0",
+            "with counts, codecs, magics and exact times",
+        ),
+        Example::new(
+            "\
+seg ls testdata/kafka-4.3.1 --format json |
+  jq -r 'select(.type == \"partition\" and .bytes > 9000) | .path'",
+            "the paths of large partitions, by way of jq",
+        ),
+    ],
+    status: LS_STATUS,
+    files: &[],
+};
+
+/// It reports and does not judge.
+const LS_STATUS: &[(&str, &str)] = &[
+    ("0", "everything was listed, whatever it is"),
+    ("2", "could not look everywhere: an I/O error, or a limit was hit"),
+    help::USAGE,
+    help::INTERRUPTED,
+];
 
 /// The arguments of `seg ls`.
 #[derive(clap::Args)]
-#[command(after_help = EXIT_STATUS, after_long_help = format!("{EXAMPLES}\n{EXIT_STATUS}"))]
 pub struct Args {
     /// Partition directories, log dirs, or directories above them
     #[arg(value_name = "PATH", default_value = ".", value_hint = clap::ValueHint::AnyPath)]
     paths: Vec<PathBuf>,
-    /// List the segments too, as for a PATH that is a partition directory
+    /// List the segments too
+    ///
+    /// As for a PATH that is a partition directory.
     #[arg(short, long)]
     segments: bool,
     /// Walk every batch header: batches, records, codecs, magics, exact times

@@ -7,12 +7,15 @@ mod dump;
 mod explain;
 mod findings;
 mod guards;
+mod help;
 mod input;
 mod kafka_dump_log;
 mod kafka_text;
 mod lookup;
 mod ls;
 mod output;
+#[cfg(test)]
+mod pages_tests;
 mod progress_bar;
 mod reindex;
 mod render;
@@ -28,6 +31,7 @@ mod time;
 mod usage;
 mod values;
 mod verify;
+mod version;
 mod write;
 
 use clap::error::ErrorKind;

@@ -1,8 +1,9 @@
 //! `seg reindex`: derived files, built anew from the log.
 
-use crate::cli::{Common, EXIT_STATUS, Format, UsageError};
+use crate::cli::{Common, Format, UsageError};
 use crate::findings;
 use crate::guards::Guards;
+use crate::help::{self, Example};
 use crate::input::STDIN;
 use crate::output::{Outcome, Output};
 use crate::progress_bar::Bar;
@@ -27,18 +28,54 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-const EXAMPLES: &str = "\
-Examples:
-  seg reindex /data/kafka/orders-0 --check                 are the indexes good? writes nothing
-  seg reindex /data/kafka/orders-0                         builds and writes them
-  seg reindex /data/kafka/orders-0/00000000000000131072.log    of one segment
-  seg reindex /data/kafka --only index,timeindex           of a whole log dir
-  seg reindex --check testdata/kafka-4.3.1 -v              with those that are good
-";
+/// What `seg reindex --help` says beside the arguments.
+pub const HELP: help::Page = help::Page {
+    description: &[
+        "Builds .index and .timeindex from the .log as a recovery of the newest release does, \
+         byte for byte. .txnindex, .snapshot and leader-epoch-checkpoint can hold what the log \
+         no longer tells: they are written only where they are missing or the log contradicts \
+         them. A segment with damage in it is left alone, and that is said.",
+        "It takes the broker's own lock, and refuses beside a broker that runs. A file is \
+         written aside, read back, and put in its place in one step; what is right already is \
+         not touched.",
+    ],
+    examples: &[
+        Example::new(
+            "seg reindex --check testdata/kafka-4.3.1",
+            "are the indexes good? writes nothing",
+        ),
+        Example::new(
+            "\
+cp -r testdata/kafka-4.3.1/epochs-0 /tmp/orders-0
+rm /tmp/orders-0/*.index
+seg reindex /tmp/orders-0",
+            "builds what is missing in a copy",
+        ),
+        Example::new(
+            "seg reindex -v /tmp/orders-0/00000000000000000182.log",
+            "of one segment, with the files that were good",
+        ),
+        Example::new(
+            "seg reindex --only index,timeindex /tmp/orders-0",
+            "files of these kinds only",
+        ),
+    ],
+    status: REINDEX_STATUS,
+    files: &[("LOGDIR/.lock", "the broker's lock, held while files are written")],
+};
+
+/// The two bits of every command, in the words of this one.
+const REINDEX_STATUS: &[(&str, &str)] = &[
+    ("0", "all derived files are good, or were written"),
+    ("1", "with --check: some would be written; else: damage is in the way"),
+    ("2", "could not look everywhere, or could not write"),
+    ("3", "both"),
+    help::USAGE,
+    help::INTERRUPTED,
+];
 
 /// The arguments of `seg reindex`.
 #[derive(clap::Args)]
-#[command(after_help = EXIT_STATUS, after_long_help = format!("{EXAMPLES}\n{EXIT_STATUS}"))]
 pub struct Args {
     /// Files, partition directories, log dirs, or directories above them
     #[arg(value_name = "PATH", default_value = ".", value_hint = clap::ValueHint::AnyPath)]
@@ -49,7 +86,9 @@ pub struct Args {
     /// Only files of these kinds
     #[arg(long, value_enum, value_name = "KINDS", value_delimiter = ',')]
     only: Vec<Kind>,
-    /// How many bytes of the log an index entry stands for, as in Kafka's index.interval.bytes
+    /// Bytes of log an index entry stands for
+    ///
+    /// As in Kafka's index.interval.bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 4096)]
     index_interval_bytes: u64,
     /// The form of the answer

@@ -1,7 +1,8 @@
 //! `seg verify`: is it sound? Every file, every byte, every cross-check.
 
-use crate::cli::{Common, EXIT_STATUS, Format, Input};
+use crate::cli::{Common, Format, Input};
 use crate::findings;
+use crate::help::{self, Example};
 use crate::output::{Outcome, Output};
 use crate::progress_bar::Bar;
 use crate::render::{JsonLines, Sink};
@@ -17,26 +18,61 @@ use segkit::progress::Progress;
 use std::io;
 use std::time::{Duration, Instant};
 
-const EXAMPLES: &str = "\
-Examples:
-  seg verify testdata                                      every log dir below, all cores
-  seg verify testdata/kafka-4.3.1/txn-0 -v                 a partition, with notes
-  seg verify testdata/kafka-4.3.1 --headers                a quick look at framing and order
-  seg verify /data/kafka --max-duration 10m                from cron: as far as it gets
-  seg verify testdata/kafka-4.3.1 --format json | jq -r 'select(.type == \"finding\") | .code'
-  ssh broker cat /data/kafka/orders-0/00000000000000000000.log | seg verify -
-";
+/// What `seg verify --help` says beside the arguments.
+pub const HELP: help::Page = help::Page {
+    description: &[
+        "Reads every byte of every file on all cores and judges it: checksums, every record, \
+         order and leader epochs, and indexes, transactions, producer snapshots and checkpoints \
+         against the log. What a healthy broker leaves is no finding: gaps of compaction, \
+         preallocated tails, indexes that are coarser than they could be.",
+        "A finding says what is damaged, what a broker would do with it here, and the command to \
+         run next; seg explain CODE says more. Beside a live broker what changed meanwhile is \
+         looked at again before anything is said of it. Nothing is written, and no lock is \
+         taken.",
+    ],
+    examples: &[
+        Example::new("seg verify testdata", "every log dir below, on all cores"),
+        Example::new(
+            "seg verify -v testdata/kafka-4.3.1/txn-0",
+            "a partition, with notes on what is legal but worth knowing",
+        ),
+        Example::new(
+            "seg verify --headers testdata/kafka-4.3.1",
+            "a quick look at framing and order",
+        ),
+        Example::new(
+            "seg verify --max-duration 10m testdata",
+            "as far as it gets in ten minutes, and what it did not reach",
+        ),
+        Example::new(
+            "\
+seg verify -v --format json testdata/kafka-4.3.1 |
+  jq -r 'select(.type == \"finding\") | .code' | sort | uniq -c",
+            "how often each code was found",
+        ),
+        Example::new(
+            "\
+cat testdata/kafka-4.3.1/txn-0/*00.log | seg verify -",
+            "from a pipe, such as that of ssh broker cat FILE",
+        ),
+    ],
+    status: help::STATUS,
+    files: &[],
+};
 
 /// The arguments of `seg verify`.
 #[derive(clap::Args)]
-#[command(after_help = EXIT_STATUS, after_long_help = format!("{EXAMPLES}\n{EXIT_STATUS}"))]
 pub struct Args {
     #[command(flatten)]
     input: Input,
-    /// Look at batch headers only: framing and order, no checksums, no records
+    /// Look at batch headers only: framing and order
+    ///
+    /// No checksums, no records.
     #[arg(long)]
     headers: bool,
-    /// Stop after so long (90s, 10m, 2h), and say what was not reached
+    /// Stop after so long: 90s, 10m, 2h
+    ///
+    /// What was not reached is said, and sets exit bit 2.
     #[arg(long, value_name = "TIME", value_parser = time::parse_duration)]
     max_duration: Option<Duration>,
     /// Map files instead of reading them: faster, for healthy disks only

@@ -45,15 +45,17 @@ pub struct KafkaText {
 
 impl KafkaText {
     /// All there is, as strings.
-    pub const ALL: Self = Self {
-        prints_metadata: true,
-        prints_contents: true,
-        topic: None,
-        key: Decoder::String,
-        value: Decoder::String,
-        max_bytes: u64::MAX,
-        undecoded: AtomicU64::new(0),
-    };
+    pub fn all() -> Self {
+        Self {
+            prints_metadata: true,
+            prints_contents: true,
+            topic: None,
+            key: Decoder::String,
+            value: Decoder::String,
+            max_bytes: u64::MAX,
+            undecoded: AtomicU64::new(0),
+        }
+    }
 
     /// Of `seg dump`, where keys and values can be left out.
     pub fn of_values(values: &Values) -> Self {
@@ -61,7 +63,7 @@ impl KafkaText {
             ValueStyle::None => Decoder::Nothing,
             _ => Decoder::String,
         };
-        Self { key: decoder(values.key_as), value: decoder(values.value_as), ..Self::ALL }
+        Self { key: decoder(values.key_as), value: decoder(values.value_as), ..Self::all() }
     }
 
     /// Appends what is printed of a record behind its metadata.

@@ -8,7 +8,8 @@ mod rows;
 mod small;
 mod walk;
 
-use crate::cli::{Common, Decode, EXIT_STATUS, Input, Select, UsageError, Values};
+use crate::cli::{Common, Decode, Input, Select, UsageError, Values};
+use crate::help::{self, Example};
 use crate::input::{self, Target};
 use crate::output::{Outcome, Output};
 use crate::row::ValueStyles;
@@ -20,21 +21,61 @@ use segkit::limits::Limits;
 use segkit::log::FileKind;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const EXAMPLES: &str = "\
-Examples:
-  seg dump testdata/kafka-4.3.1/txn-0                                the batches of a partition
-  seg dump -r testdata/kafka-4.3.1/lookup-0 --offsets 1000..1010     ten records
-  seg dump -r testdata/kafka-4.3.1/lookup-0 --offsets -100.. --format json
-  seg dump -r testdata/kafka-4.3.1/txn-0 --committed --limit 5
-  seg dump -r testdata --time '2026-11-22T17:01:03Z..' --limit 3     in every partition
-  seg dump testdata/kafka-4.3.1/meta.properties                      every file kind has its rows
-  seg dump -r --format kafka testdata/kafka-4.3.1/epochs-0           the text of kafka-dump-log
-  ssh broker cat /data/kafka/orders-0/00000000000000000000.log | seg dump -r -
-";
+/// What `seg dump --help` says beside the arguments.
+pub const HELP: help::Page = help::Page {
+    description: &[
+        "Prints one line for each batch, or with -r for each record, in the order of the file. \
+         Every other file that Kafka keeps is printed by its entries: indexes, transaction \
+         indexes, producer snapshots, checkpoints, meta.properties. The kind of a file is told \
+         by its name.",
+        "Ranges of offsets and times are found by the indexes, so that the end of a large \
+         segment costs no more than its end. Damage is said on stderr and sets exit bit 1; the \
+         dump goes on at the next batch that proves itself.",
+        "--format json is a stable contract, one object a line. --format kafka is the text of \
+         kafka-dump-log, for scripts that were built on it.",
+    ],
+    examples: &[
+        Example::new("seg dump testdata/kafka-4.3.1/txn-0", "the batches of a partition"),
+        Example::new(
+            "seg dump -r testdata/kafka-4.3.1/lookup-0 --offsets 1000..1010",
+            "ten records",
+        ),
+        Example::new(
+            "seg dump -r testdata/kafka-4.3.1/lookup-0 --offsets -100.. --format json",
+            "the last hundred, as JSON lines",
+        ),
+        Example::new(
+            "seg dump -r testdata/kafka-4.3.1/txn-0 --committed --limit 5",
+            "what a consumer with read_committed sees",
+        ),
+        Example::new(
+            "seg dump -r testdata --time '2026-11-22T17:01:03Z..' --limit 3",
+            "from a time on, in every partition",
+        ),
+        Example::new(
+            "seg dump testdata/kafka-4.3.1/lookup-0/00000000000000000000.index",
+            "the entries of an index",
+        ),
+        Example::new(
+            "seg dump testdata/kafka-4.3.1/meta.properties",
+            "every kind of file has its rows",
+        ),
+        Example::new(
+            "seg dump -r --format kafka testdata/kafka-4.3.1/epochs-0",
+            "the text of kafka-dump-log",
+        ),
+        Example::new(
+            "\
+cat testdata/kafka-4.3.1/epochs-0/*00.log | seg dump -r -",
+            "from a pipe, such as that of ssh broker cat FILE",
+        ),
+    ],
+    status: help::STATUS,
+    files: &[],
+};
 
 /// The arguments of `seg dump`.
 #[derive(clap::Args)]
-#[command(after_help = EXIT_STATUS, after_long_help = format!("{EXAMPLES}\n{EXIT_STATUS}"))]
 pub struct Args {
     #[command(flatten)]
     input: Input,

@@ -8,8 +8,10 @@ mod files;
 mod index;
 mod sanity;
 
-use crate::cli::{Cli, Common, EXIT_STATUS, UsageError};
+use crate::cli::{Cli, Common, UsageError};
 use crate::dump::{Decoder, KafkaText, Topic};
+use crate::help::{self, Example, Page};
+use crate::kafka_text::KAFKA_RELEASE;
 use crate::output::{Outcome, Output};
 use called_as::{COMMAND, Takes};
 use clap::CommandFactory;
@@ -17,47 +19,81 @@ use files::Files;
 use index::IndexMode;
 use std::ffi::{OsStr, OsString};
 
-/// The release whose text is printed.
-const RELEASE: &str = "4.3.1";
-
-const EXAMPLES: &str = "\
-Examples:
-  seg kafka-dump-log --files testdata/kafka-4.3.1/txn-0/00000000000000000000.log
-  seg kafka-dump-log --print-data-log --files testdata/kafka-4.3.1/txn-0/00000000000000000000.log
-  seg kafka-dump-log --max-bytes 2000 --files testdata/kafka-4.3.1/txn-0/00000000000000000147.log
-  seg kafka-dump-log --files testdata/kafka-4.3.1/txn-0/00000000000000000000.index
-  seg kafka-dump-log --cluster-metadata-decoder --files testdata/kafka-4.3.1/bootstrap.checkpoint
-  ln -s \"$(command -v seg)\" /usr/local/bin/kafka-dump-log      then scripts that call it find seg
-";
+/// What `seg kafka-dump-log --help` says beside the arguments.
+pub const HELP: Page = Page {
+    description: &[
+        "Takes the flags of kafka-dump-log and prints its text, byte for byte that of release \
+         4.3.1, without a JVM. Called by the name kafka-dump-log, kafka-dump-log.sh or \
+         kafka-run-class.sh, as through a symbolic link, seg is that tool.",
+        "What is found to be wrong is said on stderr, the dump goes on behind it, and the exit \
+         status tells. No file is made or changed.",
+    ],
+    examples: &[
+        Example::new(
+            "\
+seg kafka-dump-log --print-data-log \\
+  --files testdata/kafka-4.3.1/txn-0/00000000000000000000.log",
+            "batches and records of a log",
+        ),
+        Example::new(
+            "\
+seg kafka-dump-log --max-bytes 2000 \\
+  --files testdata/kafka-4.3.1/txn-0/00000000000000000147.log",
+            "the batches that end within the first 2,000 bytes",
+        ),
+        Example::new(
+            "\
+seg kafka-dump-log \\
+  --files testdata/kafka-4.3.1/txn-0/00000000000000000000.index",
+            "the entries of an index, compared with the log beside it",
+        ),
+        Example::new(
+            "\
+seg kafka-dump-log --cluster-metadata-decoder \\
+  --files testdata/kafka-4.3.1/bootstrap.checkpoint",
+            "records of the cluster's metadata, decoded",
+        ),
+    ],
+    status: help::STATUS,
+    files: &[],
+};
 
 /// The arguments of `seg kafka-dump-log`.
 #[derive(clap::Args)]
 #[command(arg_required_else_help = true)]
-#[command(after_help = EXIT_STATUS, after_long_help = format!("{EXAMPLES}\n{EXIT_STATUS}"))]
 pub struct Args {
-    /// The files to dump: logs, indexes, snapshots and checkpoints, separated by commas
+    /// What to dump, with commas between
+    ///
+    /// Logs, indexes, snapshots and checkpoints.
     #[arg(long, value_name = "FILE,FILE", required_unless_present = "version")]
     #[arg(value_hint = clap::ValueHint::FilePath)]
     files: Option<OsString>,
-    /// Print the records of logs with their keys and values; every decoder does so, too
+    /// Print records with keys and values
+    ///
+    /// Every decoder does so, too.
     #[arg(long)]
     print_data_log: bool,
-    /// Print the records of logs without keys and values
+    /// Print records without keys and values
     #[arg(long)]
     deep_iteration: bool,
-    /// Leave out what is printed of a record before its key and value, and control records
+    /// Of records, only keys and values
+    ///
+    /// What else is printed of a record is left out, and so are control records.
     #[arg(long)]
     skip_record_metadata: bool,
-    /// Of each log, only the batches that end within so many bytes
+    /// Only batches that end within so many
+    ///
+    /// Of each log by itself.
     #[arg(long, value_name = "BYTES", value_parser = bytes())]
     max_bytes: Option<i64>,
     /// Taken and not needed: a batch of any size is read
+    #[arg(hide_short_help = true)]
     #[arg(long, value_name = "BYTES", value_parser = bytes())]
     max_message_size: Option<i64>,
-    /// Print nothing of indexes but what is wrong with them
+    /// Only what is wrong with indexes
     #[arg(long)]
     verify_index_only: bool,
-    /// Look at indexes only as a broker does that starts
+    /// Look at indexes as a broker that starts
     #[arg(long)]
     index_sanity_check: bool,
     #[arg(long, help = "Decode the records of __consumer_offsets")]
@@ -69,17 +105,22 @@ pub struct Args {
     #[arg(long, help = "Decode the records of __share_group_state")]
     share_group_state_decoder: bool,
     /// Not supported: refused
+    #[arg(hide_short_help = true)]
     #[arg(long)]
     remote_log_metadata_decoder: bool,
-    /// Print keys with StringDecoder, IntegerDecoder or LongDecoder of org.apache.kafka.tools.api
+    /// How to print keys
+    ///
+    /// StringDecoder, IntegerDecoder or LongDecoder of org.apache.kafka.tools.api.
     #[arg(long, value_name = "CLASS", value_parser = parse_decoder)]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = STRING_DECODER)]
+    #[arg(hide_short_help = true)]
     key_decoder_class: Option<Decoder>,
-    /// Print values with one of them
+    /// How to print values
     #[arg(long, value_name = "CLASS", value_parser = parse_decoder)]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = STRING_DECODER)]
+    #[arg(hide_short_help = true)]
     value_decoder_class: Option<Decoder>,
-    /// Print the release of Kafka whose text this is
+    /// Print the release that this follows
     #[arg(long)]
     version: bool,
     /// Words that belong to no flag: Kafka's tool passes over them in silence.
@@ -134,7 +175,7 @@ pub fn words(words: Vec<OsString>) -> Result<Vec<OsString>, clap::Error> {
 /// Dumps every file, in the order in which they are named.
 pub fn run(args: &Args, out: &mut Output) -> anyhow::Result<Outcome> {
     if args.version {
-        out.write(format!("{RELEASE}\n").as_bytes())?;
+        out.write(format!("{KAFKA_RELEASE}\n").as_bytes())?;
         return Ok(Outcome::default());
     }
     args.refuse()?;
@@ -192,7 +233,7 @@ impl Args {
                 Some(NO_BOUND) => u64::MAX,
                 Some(bytes) => bytes.unsigned_abs(),
             },
-            ..KafkaText::ALL
+            ..KafkaText::all()
         }
     }
 

@@ -2,8 +2,11 @@
 
 mod act;
 mod closing;
+mod page;
 pub mod plan_file;
 mod text;
+
+pub use page::HELP;
 
 use crate::advice;
 use crate::cli::{Common, Format, UsageError};
@@ -27,58 +30,54 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use text::{Lost, Shown};
 
-const EXAMPLES: &str = "\
-Examples:
-  seg repair testdata/kafka-4.3.1/txn-0                    what would be done? writes nothing
-  seg repair testdata/kafka-4.3.1 --format json            the plan as rows
-  seg repair testdata/kafka-4.3.1/txn-0 --like-broker      what a broker would do to it
-  seg repair /data/kafka/orders-0 --apply                  carries it out; originals are kept
-  seg repair /data/kafka/orders-0 --apply --sole-copy      also where records are lost
-  seg repair /data/kafka/orders-0 --undo                   as it was before, byte for byte
-  seg repair /data/kafka/orders-0 --plan plan.json         to be looked at by somebody else
-  seg repair /data/kafka/orders-0 --apply --plan plan.json     exactly that, or nothing
-  seg repair /mnt/dead/kafka/orders-0 --to /data/rescued   a repaired copy; the source stays
-";
-
-/// Ends the help: the two bits of every command, in the words of this one.
-const EXIT_STATUS: &str = "\
-Exit status: 0 nothing to do, or all of it done; 1 a plan is pending, or something stays wrong;
-2 could not look everywhere, or could not act; 3 both; 64 the command line makes no sense.";
-
 /// The arguments of `seg repair`.
 #[derive(clap::Args)]
-#[command(after_help = EXIT_STATUS, after_long_help = format!("{EXAMPLES}\n{EXIT_STATUS}"))]
 pub struct Args {
     /// Partition directories, log dirs, or directories above them
     #[arg(value_name = "PATH", default_value = ".", value_hint = clap::ValueHint::DirPath)]
     paths: Vec<PathBuf>,
-    /// Carry the plan out, under the broker's lock; what goes is kept in a backup
+    /// Carry the plan out
+    ///
+    /// Under the broker's lock; what goes is kept in a backup.
     #[arg(long)]
     apply: bool,
-    /// With --apply: there is no other replica, so carry out what loses records too
+    /// With --apply: also a plan that loses records
+    ///
+    /// There is no other replica that has them.
     #[arg(long, requires = "apply")]
     sole_copy: bool,
     /// Take the last repair back
     #[arg(long, conflicts_with_all = ["apply", "plan", "to", "accept_single_bit", "like_broker"])]
     undo: bool,
-    /// Set one flipped bit back wherever it explains a checksum, in a batch of any size too
+    /// Set any one bit back that explains a checksum
+    ///
+    /// In a batch of any size; else only where everything else about the batch fits too.
     #[arg(long)]
     accept_single_bit: bool,
-    /// Cut the log at the first damage and drop what is behind it, as a broker does
+    /// Cut the log at the first damage, as a broker does
+    ///
+    /// What is behind it is dropped.
     #[arg(long, conflicts_with = "accept_single_bit")]
     like_broker: bool,
-    /// Write the plan as JSON lines ('-' is stdout); with --apply: carry out this and nothing else
+    /// Write the plan; with --apply: only what it says
+    ///
+    /// JSON lines; '-' is stdout. With --apply the plan is made anew, and carried out if it is this
+    /// one.
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     plan: Option<PathBuf>,
-    /// Where originals are kept, or for --undo were kept [default: beside the log dir]
+    /// Where originals are kept
+    ///
+    /// Or, for --undo, were kept [default: beside the log dir]. It must be on the same file system.
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     backup: Option<PathBuf>,
-    /// Write repaired copies of the partitions to DIR, and leave these as they are
+    /// Write repaired copies there instead
+    ///
+    /// These partitions stay as they are, and may be on a read-only file system.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["apply", "plan"])]
     #[arg(value_hint = clap::ValueHint::DirPath)]
     to: Option<PathBuf>,
     /// How many bytes of the log an index entry stands for, as in Kafka's index.interval.bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 4096)]
+    #[arg(long, value_name = "BYTES", default_value_t = 4096, hide_short_help = true)]
     index_interval_bytes: u64,
     /// The form of the answer
     #[arg(long, value_enum, value_name = "FORM", default_value = "text", help_heading = "Output")]

@@ -1,33 +1,61 @@
 //! The arguments of `seg serve`.
 
-use crate::cli::{Common, EXIT_STATUS, Format};
+use crate::cli::{Common, Format};
+use crate::help::{self, Example};
 use clap::ValueEnum;
 use segkit::log::loaded::TailCheck;
 use segkit::serve::limits::ServeLimits;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-const EXAMPLES: &str = "\
-Examples:
-  seg serve /mnt/broker-1/kafka /mnt/broker-2/kafka    every topic of these disks, on port 9092
-  seg serve disk --listen 127.0.0.1:9192               another port
-  seg serve disk --skip-damaged                        a damage is a gap instead of an error
-  seg serve disk --offsets-out commits.csv             keeps what groups commit meanwhile
-  seg serve disk --listen 0.0.0.0:9092 --advertise rescue.example:9092 --allow-remote
-Then, with any client of Kafka:
-  kafka-console-consumer.sh --bootstrap-server 127.0.0.1:9092 --topic orders --from-beginning
-";
-
 /// Ends the help: a server that was asked to stop did well.
-const SERVE_STATUS: &str = "\
-SIGTERM and Ctrl-C let every answer that has begun go out, a second one ends at once.";
+/// What `seg serve --help` says beside the arguments.
+pub const HELP: help::Page = help::Page {
+    description: &[
+        "A broker that only reads: consumers, connectors, mirror makers and the kafka-*.sh \
+         scripts read the disks of a dead cluster as if it lived, topics, timestamps, groups and \
+         their committed offsets included. Give it the log dirs of all brokers whose disks you \
+         have; of each partition the best copy is served.",
+        "Point a client of Kafka at the address that it prints: kafka-console-consumer.sh \
+         --bootstrap-server 127.0.0.1:9092 --topic orders --from-beginning. Nothing is written \
+         in the log dirs. What a client would produce is refused; what groups commit is kept in \
+         memory, and by --offsets-out in a file.",
+        "SIGTERM and Ctrl-C let every answer that has begun go out; a second one ends at once.",
+    ],
+    examples: &[
+        Example::new("seg serve testdata/kafka-4.3.1", "every topic of this log dir, on port 9092"),
+        Example::new("seg serve testdata/kafka-4.3.1 --listen 127.0.0.1:9192", "on another port"),
+        Example::new(
+            "seg serve testdata/kafka-4.3.1 --skip-damaged",
+            "a damage is a gap instead of an error",
+        ),
+        Example::new(
+            "seg serve testdata/kafka-4.3.1 --offsets-out /tmp/commits.csv",
+            "keeps what groups commit meanwhile",
+        ),
+        Example::new(
+            "\
+seg serve testdata/kafka-4.3.1 --listen 0.0.0.0:9092 \\
+  --advertise localhost:9092 --allow-remote",
+            "lets clients on other machines in, where they resolve that name",
+        ),
+    ],
+    status: SERVE_STATUS,
+    files: &[],
+};
+
+/// A server ends when it is told to.
+const SERVE_STATUS: &[(&str, &str)] = &[
+    ("0", "SIGTERM ended it"),
+    ("1", "the same, and damage keeps clients from some records"),
+    ("2", "it could not serve, or not all of what it was given"),
+    ("3", "both"),
+    help::USAGE,
+    help::INTERRUPTED,
+];
 
 /// The arguments of `seg serve`.
 #[derive(clap::Args)]
-#[command(
-    after_help = EXIT_STATUS,
-    after_long_help = format!("{EXAMPLES}\n{SERVE_STATUS}\n\n{EXIT_STATUS}")
-)]
 pub struct Args {
     /// Log dirs, partition directories, or directories above them
     #[arg(value_name = "PATH", default_value = ".", value_hint = clap::ValueHint::AnyPath)]
@@ -40,7 +68,9 @@ pub struct Args {
     pub groups: GroupArgs,
     #[command(flatten)]
     pub watch: WatchArgs,
-    /// The form of what is said at the start and at the end
+    /// The form of what it says
+    ///
+    /// At the start and at the end.
     #[arg(long, value_enum, value_name = "FORM", default_value = "text")]
     #[arg(help_heading = "Output")]
     pub format: Format,
@@ -52,17 +82,24 @@ pub struct Args {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Network")]
 pub struct NetworkArgs {
-    /// Where to listen; port 0 takes a free one and says which
+    /// Where to listen
+    ///
+    /// Port 0 takes a free one and says which.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:9092")]
     pub listen: SocketAddr,
-    /// What clients are told to connect to [default: where the server listens]
+    /// Where clients are told to connect to
+    ///
+    /// [default: where the server listens]
     #[arg(long, value_name = "HOST:PORT", value_parser = parse_advertised)]
     pub advertise: Option<Advertised>,
-    /// Listen on an address that other machines reach: there is no authentication
+    /// Let other machines in; nothing is authenticated
+    ///
+    /// That is, listen on an address that they reach.
     #[arg(long)]
     pub allow_remote: bool,
     /// The broker id that clients see [default: the lowest of meta.properties]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    #[arg(hide_short_help = true)]
     pub node_id: Option<i32>,
     /// Threads that read requests and send answers
     #[arg(long, value_name = "N", default_value_t = 3)]
@@ -106,10 +143,14 @@ pub struct NetworkArgs {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Damage")]
 pub struct TruthArgs {
-    /// What is read and checked before the first client is let in
+    /// What is checked first
+    ///
+    /// Before the first client is let in.
     #[arg(long, value_enum, value_name = "HOW MUCH", default_value = "tail")]
     pub check: CheckName,
-    /// Step over damaged bytes as over the gaps of compaction; looks for them everywhere first
+    /// Step over damage as over gaps of compaction
+    ///
+    /// Looks for it everywhere first.
     #[arg(long)]
     pub skip_damaged: bool,
 }
@@ -129,11 +170,14 @@ pub enum CheckName {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Consumer groups")]
 pub struct GroupArgs {
-    /// Begin without the offsets that groups committed to the dead cluster
+    /// Begin without committed offsets
+    ///
+    /// Those that groups committed to the dead cluster.
     #[arg(long)]
     pub forget_offsets: bool,
-    /// At the end, write the offsets that were committed here, as `kafka-consumer-groups
-    /// --reset-offsets --from-file` reads them
+    /// At the end, write what groups committed here
+    ///
+    /// As kafka-consumer-groups --reset-offsets --from-file reads it.
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub offsets_out: Option<PathBuf>,
     /// How long the first member of a group waits for others
@@ -149,7 +193,9 @@ pub struct WatchArgs {
     /// Answer GET /metrics for Prometheus here
     #[arg(long, value_name = "ADDR:PORT")]
     pub metrics: Option<SocketAddr>,
-    /// Log connections, errors and rejections to stderr, -v each request; no status line then
+    /// Log to stderr
+    ///
+    /// Connections, errors and rejections, with -v each request; there is no status line then.
     #[arg(long, value_enum, value_name = "FORM")]
     pub log: Option<LogName>,
 }

@@ -22,7 +22,7 @@ use crate::signals::{self, Interrupted};
 use crate::values::plural;
 use announce::{Noted, Start};
 use anyhow::Context;
-pub use args::Args;
+pub use args::{Args, HELP};
 use segkit::log::loaded::TailCheck;
 use segkit::serve::answer::Answers;
 use segkit::serve::catalog::{self, Catalog, Choice, Replica};

@@ -1,6 +1,7 @@
 //! The command line of `seg write`.
 
 use crate::cli::{Common, Format};
+use crate::help::{self, Example};
 use clap::ValueEnum;
 use segkit::format::Codec;
 use segkit::produce::accumulator::{BATCH_SIZE, MAX_REQUEST_SIZE};
@@ -9,31 +10,62 @@ use segkit::produce::partitioner::Strategy;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-const EXAMPLES: &str = "\
-Examples:
-  seg dump -r testdata/kafka-4.3.1/txn-0 --format json |
-    seg write /tmp/copy/txn-0 --keep-offsets --keep-timestamps
-                                            a copy: same offsets, same records
-  seg write /tmp/new --topic events --partitions 6 --compression-type zstd < events.jsonl
-                                            six partitions, by murmur2 of the key
-  seg write /tmp/new --topic load --generate 1000000 --record-size 100
-                                            made-up data, the same for the same --seed
-  cut -f 2 table.tsv | seg write /tmp/new/lines-0 --lines
-                                            one value a line
-  seg write --compare-compression < events.jsonl
-                                            what every codec makes of your data; writes nothing
-";
-
 /// Ends the help: the two bits of every command, in the words of this one.
-const EXIT_STATUS: &str = "\
-Exit status: 0 everything was written; 2 it was not: what was written before is said, stays, and is
-sound; 64 the command line makes no sense.";
+/// What `seg write --help` says beside the arguments.
+pub const HELP: help::Page = help::Page {
+    description: &[
+        "Kafka's producer and Kafka's broker in one process: the partitioner, batches by size \
+         and time, the codecs in the framings of the Java client, offsets, leader epochs, \
+         segments that roll, and every file beside the log, with Kafka's names and defaults for \
+         all settings. Records come from stdin as JSON lines, as seg dump -r --format json \
+         prints them, as plain lines, or are made up.",
+        "Appending takes the broker's own lock, reads the last segment whole, and refuses to \
+         write behind damage. A record that cannot be written is refused with the number of its \
+         line; what came before it is written, said, and sound.",
+    ],
+    examples: &[
+        Example::new(
+            "\
+seg dump -r testdata/kafka-4.3.1/txn-0 --format json |
+  seg write /tmp/copy/txn-0 --keep-offsets --keep-timestamps",
+            "a copy: same offsets, same records",
+        ),
+        Example::new(
+            "\
+seg dump -r testdata/kafka-4.3.1/lookup-0 --format json |
+  seg write /tmp/new --topic events --partitions 6 --compression-type zstd",
+            "six partitions, by murmur2 of the key",
+        ),
+        Example::new(
+            "seg write /tmp/new --topic load --generate 10000 --record-size 100",
+            "made-up data, the same for the same --seed",
+        ),
+        Example::new("seq 100 | seg write /tmp/new/lines-0 --lines", "one value a line"),
+        Example::new(
+            "\
+seg dump -r testdata/kafka-4.3.1/lookup-0 --format json |
+  seg write --compare-compression",
+            "what every codec makes of your data; writes nothing",
+        ),
+    ],
+    status: WRITE_STATUS,
+    files: &[("LOGDIR/.lock", "the broker's lock, held while records are appended")],
+};
+
+/// What was written, in the words of this command.
+const WRITE_STATUS: &[(&str, &str)] = &[
+    ("0", "everything was written"),
+    ("2", "it was not: what was written before is said, stays, and is sound"),
+    help::USAGE,
+    help::INTERRUPTED,
+];
 
 /// The arguments of `seg write`.
 #[derive(clap::Args)]
-#[command(after_help = EXIT_STATUS, after_long_help = format!("{EXAMPLES}\n{EXIT_STATUS}"))]
 pub struct Args {
-    /// A partition directory, such as orders-0; with --topic: a log dir. What is not there is made
+    /// A partition directory, such as orders-0; with --topic: a log dir
+    ///
+    /// What is not there is made.
     #[arg(value_name = "DIR", required_unless_present = "compare_compression")]
     #[arg(value_hint = clap::ValueHint::DirPath)]
     pub directory: Option<PathBuf>,
@@ -59,18 +91,23 @@ pub struct Args {
     next_help_heading = "Input (stdin: JSON lines, as seg dump -r --format json prints them)"
 )]
 pub struct InputArgs {
-    /// Each line is a value, without its end: a line feed, or that behind a carriage return
+    /// Each line of stdin is a value
+    ///
+    /// Without its end: a line feed, or that behind a carriage return.
     #[arg(long, conflicts_with_all = ["keep_offsets", "keep_timestamps"])]
     pub lines: bool,
     /// With --lines: what stands between key and value
     #[arg(long, value_name = "TEXT", requires = "lines", conflicts_with = "generate")]
     #[arg(hide_short_help = true)]
     pub key_separator: Option<String>,
-    /// Make up N records instead, of which the first is of 2023-11-14T22:13:20Z
+    /// Make up N records instead
+    ///
+    /// The first is of 2023-11-14T22:13:20Z.
     #[arg(long, value_name = "N", conflicts_with = "lines")]
     pub generate: Option<u64>,
     /// With --generate: the bytes of a value
     #[arg(long, value_name = "BYTES", default_value_t = 100, requires = "generate")]
+    #[arg(hide_short_help = true)]
     #[arg(conflicts_with = "lines")]
     pub record_size: usize,
     /// With --generate: another number, other records; also for what is chosen at random
@@ -87,13 +124,15 @@ pub struct InputArgs {
     #[arg(conflicts_with = "lines")]
     #[arg(hide_short_help = true)]
     pub payload: PayloadName,
-    /// Give records the offsets that they come with
+    /// Records keep the offsets that they come with
     #[arg(long, conflicts_with = "generate")]
     pub keep_offsets: bool,
-    /// Give records the timestamps that they come with, not the time of writing
+    /// Records keep their timestamps
+    ///
+    /// Else theirs is the time of writing.
     #[arg(long, conflicts_with = "generate")]
     pub keep_timestamps: bool,
-    /// Write nothing: what would every codec and level make of this input?
+    /// Write nothing: try every codec and level
     #[arg(long)]
     pub compare_compression: bool,
 }
@@ -102,14 +141,15 @@ pub struct InputArgs {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Partitions")]
 pub struct PartitionArgs {
-    /// The topic, whose partitions are directories in DIR
+    /// The topic; its partitions are in DIR
     #[arg(long, value_name = "NAME")]
     pub topic: Option<String>,
-    /// How many partitions the topic has [default: as many as are there, or 1]
+    /// How many it has [default: those there, or 1]
     #[arg(long, value_name = "N", requires = "topic")]
     pub partitions: Option<NonZeroU32>,
     /// How records find their partition, unless they have a field 'partition'
     #[arg(long, value_enum, value_name = "NAME", default_value = "murmur2")]
+    #[arg(hide_short_help = true)]
     pub partitioner: PartitionerName,
     /// For partitions that are new [default: that of the topic's other partitions, or a new one]
     #[arg(long, value_name = "UUID")]
@@ -126,7 +166,7 @@ pub struct PartitionArgs {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Batches")]
 pub struct BatchArgs {
-    /// A batch that has this many bytes is full
+    /// When a batch is full
     #[arg(long, value_name = "BYTES", default_value_t = BATCH_SIZE)]
     pub batch_size: u64,
     /// A batch takes no record that is later than its first by more, which is looked at when that
@@ -138,7 +178,7 @@ pub struct BatchArgs {
     #[arg(long, value_name = "BYTES", default_value_t = MAX_REQUEST_SIZE)]
     #[arg(hide_short_help = true)]
     pub max_request_size: u64,
-    /// How batches are compressed
+    /// The codec
     #[arg(long, value_enum, value_name = "CODEC", default_value = "none")]
     pub compression_type: CodecName,
     /// 1 to 9 [default: 6]
@@ -167,6 +207,7 @@ pub struct LogArgs {
     /// Whether timestamps are those of records or the time of the append; with --keep-timestamps
     /// LogAppendTime is the time that the records come with
     #[arg(long, value_enum, value_name = "TYPE", default_value = "CreateTime")]
+    #[arg(hide_short_help = true)]
     pub message_timestamp_type: TimestampTypeName,
     /// A record is refused whose timestamp lies further in the future [default: none; Kafka's: 1 h]
     #[arg(long, value_name = "MS", default_value_t = i64::MAX, hide_default_value = true)]

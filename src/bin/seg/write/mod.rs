@@ -22,7 +22,7 @@ use crate::progress_bar::Bar;
 use crate::signals::Interrupted;
 use crate::stdin::{self, Stdin, file_length};
 use crate::values::plural;
-pub use args::Args;
+pub use args::{Args, HELP};
 use args::{CleanupPolicy, InputArgs, TimestampTypeName};
 use lane::{Failure, Making, Timestamps};
 use pipeline::{Finished, Send, Settings, Stop, Terms};
