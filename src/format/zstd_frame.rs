@@ -13,7 +13,7 @@
 //! Here it is always refused.
 
 use super::FormatErrorKind;
-use super::compression::{Codec, Ending, Outcome, Output};
+use super::compression::{Codec, Ending, Outcome, Output, take_u32_le};
 use crate::limits::ZSTD_WINDOW_LOG_MAX;
 use std::ops::RangeInclusive;
 use zstd::zstd_safe::zstd_sys::ZSTD_EndDirective;
@@ -61,7 +61,9 @@ pub(super) fn decompress(
     let mut inside_frame = false;
     while inside_frame || input.pos() < payload.len() {
         let read_before = input.pos();
-        let mut room = OutBuffer::around(output.room(1));
+        let rest = payload.get(read_before..).unwrap_or_default();
+        let takes_short_cut = inside_frame || has_own_window(rest);
+        let mut room = OutBuffer::around(if takes_short_cut { output.room(1) } else { &mut [] });
         let hint = context.decompress_stream(&mut room, &mut input).map_err(library_error)?;
         let written = room.pos();
         output.advance(written)?;
@@ -71,6 +73,22 @@ pub(super) fn decompress(
         }
     }
     Ok(Ending::default())
+}
+
+/// Whether the frame at the front is its own window, and no larger than one may be.
+///
+/// The library decompresses a frame that says how large it is, and fits into the room there is,
+/// without a look at its window. How much room that is depends on the payloads before. What could
+/// come out otherwise with less room is therefore begun with none.
+fn has_own_window(frame: &[u8]) -> bool {
+    let Some((_, [descriptor, rest @ ..])) = frame.split_first_chunk::<4>() else { return true };
+    let (is_single_segment, has_dictionary) = (descriptor & 0x20 != 0, descriptor & 3 != 0);
+    let is_small = match descriptor >> 6 {
+        0 | 1 => true,
+        2 => take_u32_le(&mut &*rest).is_none_or(|size| size <= 1 << ZSTD_WINDOW_LOG_MAX),
+        _ => false,
+    };
+    is_single_segment && !has_dictionary && is_small
 }
 
 /// The levels that Kafka has.
@@ -191,6 +209,19 @@ mod tests {
         assert_eq!(with(27)[5], (27 - 10) << 3, "the window's byte");
         assert_eq!(decompressed(Codec::Zstd, 2, &with(27)), ALL);
         assert_eq!(refused(&with(28)), "Frame requires too much memory for decoding");
+    }
+
+    /// Found by the fuzzer: a frame of 300 bytes that says so, with a window of 2^28, 2^27 and none.
+    #[test]
+    fn a_window_is_refused_however_much_room_there_is() {
+        let of = |front: &str| [hex(front), hex("610900"), vec![b'k'; 300]].concat();
+        let too_large = Err("Frame requires too much memory for decoding");
+        for limit in [299, 300, 1 << 20] {
+            let fits = if limit < 300 { Err("limit") } else { Ok(300) };
+            assert_eq!(limited(Codec::Zstd, limit, &of("28b52ffd40902c00")), too_large);
+            assert_eq!(limited(Codec::Zstd, limit, &of("28b52ffd40882c00")), fits);
+            assert_eq!(limited(Codec::Zstd, limit, &of("28b52ffd602c00")), fits);
+        }
     }
 
     #[test]

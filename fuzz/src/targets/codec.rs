@@ -28,8 +28,11 @@ pub fn stops_at_its_cap(codec: Codec, magic: i8, payload: &[u8]) {
             assert_eq!((*limit, *allowed), ("decompressed_bytes", CAPS[0] as u64));
             assert!(high.is_err() || high.is_ok_and(|content| content.len() > CAPS[0]));
         }
-        // Broken before the cap.
-        (Err(why), _) => assert_eq!(high.as_ref(), Err(why)),
+        // Broken before the cap. In which words may depend on the room there is.
+        (Err(why), _) => {
+            let is_broken = matches!(high, Err(FormatErrorKind::Decompression { .. }));
+            assert!(is_broken, "{why} becomes {high:?} with a higher cap");
+        }
     }
     let plain = slow::decompress(codec.id(), payload, CAPS[0]);
     if let (Ok(content), Some(plain)) = (low, plain) {
