@@ -407,7 +407,7 @@ impl<'f> Scanner<'f> {
         offset.0 >= 0
             && last_proved.is_none_or(|last| offset > last)
             && segment_base
-                .is_none_or(|base| offset >= base && offset.0 - base.0 <= i64::from(i32::MAX))
+                .is_none_or(|base| offset >= base && offset <= base.plus(i32::MAX.into()))
             && next_segment_base.is_none_or(|next| offset < next)
     }
 }
