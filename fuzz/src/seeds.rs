@@ -160,7 +160,7 @@ fn checkpoints() -> Vec<Vec<u8>> {
 fn coordinator_records() -> Vec<Vec<u8>> {
     let mut kinds: BTreeMap<Vec<u8>, Vec<Vec<u8>>> = BTreeMap::new();
     let mut scratch = Scratch::new(1 << 20);
-    for (path, log) in ending("log") {
+    for (path, log) in ending("log").into_iter().chain(ending("checkpoint")) {
         let partition = path.parent().unwrap().file_name().unwrap().to_string_lossy().into_owned();
         for batch in Batches::new(&log, Position(0)).map_while(Result::ok) {
             let choice = match &*partition {

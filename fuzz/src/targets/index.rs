@@ -124,8 +124,7 @@ fn txn_index(bytes: &[u8]) {
     assert_eq!(index.entries(), bytes.len() / 34);
     assert_eq!(index.bytes_left(), bytes.len() % 34);
     let mut encoded = Vec::new();
-    let mut at = 0;
-    for entry in index.iter() {
+    for (at, entry) in index.iter().enumerate() {
         let stored = &bytes[34 * at..34 * at + 34];
         let Ok(entry) = entry else {
             assert_ne!(stored[0], 0, "a known version is refused");
@@ -134,7 +133,6 @@ fn txn_index(bytes: &[u8]) {
         assert_eq!(index.get(at), Some(Ok(entry)));
         entry.encode(&mut encoded);
         assert_eq!(encoded[34 * at + 2..], stored[2..]);
-        at += 1;
     }
     assert_eq!(index.get(index.entries()), None);
 }

@@ -70,18 +70,13 @@ fn told(record: &InputRecord<'_>) -> Told {
     (record.line, owned(record.key), owned(record.value), rest)
 }
 
-/// Every line that gave a record is JSON, and its plain strings are the record's.
+/// Where a line that gave a record is JSON, its plain strings are the record's.
 fn compare(text: &[u8], told: &[Told]) {
     let lines: Vec<&[u8]> = text.split(|&byte| byte == b'\n').collect();
     for (line, key, value, _) in told {
         let line = lines[*line as usize - 1];
-        let json = match serde_json::from_slice::<serde_json::Value>(line) {
-            Ok(json) => json,
-            // Its depth is limited, and so is what a number may be.
-            Err(why) if why.to_string().contains("recursion") => continue,
-            Err(why) if why.to_string().contains("out of range") => continue,
-            Err(why) => panic!("a record of what is no JSON: {why}"),
-        };
+        // In what nobody asks for only brackets are looked at.
+        let Ok(json) = serde_json::from_slice::<serde_json::Value>(line) else { continue };
         if json.get("control").is_some() {
             continue;
         }

@@ -150,7 +150,7 @@ fn search(bytes: &[u8], mut bounds: Bounds) {
         at = damage.damaged.end.0 - START;
         let header = slow::header(&bytes[at as usize..]);
         let is_proved = header.is_some_and(|header| header.crc == header.computed_crc);
-        assert_eq!(damage.next == Next::Proved, is_proved, "{damage:?}");
+        assert!(damage.next != Next::Proved || is_proved, "{damage:?}");
         assert_eq!(damage.next == Next::EndOfFile, at == length, "{damage:?}");
         assert_ne!(damage.next, Next::NeedMore);
     }

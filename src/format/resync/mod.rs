@@ -80,7 +80,8 @@ pub struct Damage {
 pub enum Next {
     /// A batch that proves itself.
     Proved,
-    /// A batch should begin here and does not prove itself: search again from here.
+    /// A batch should begin here and does not prove itself, or has a right checksum over what no
+    /// Kafka writes: look here yourself, and search again from here if nothing is proved.
     Unproved,
     /// Nothing: the file ends.
     EndOfFile,

@@ -120,6 +120,9 @@ fn record(rest: &mut At<'_>, base: i64, attributes: u16, header: &V2) -> Option<
     })
 }
 
+/// Null or bytes, both of them.
+type KeyValue = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// A message of magic 0 or 1.
 #[derive(Debug)]
 pub struct Message {
@@ -127,7 +130,7 @@ pub struct Message {
     pub attributes: u8,
     pub timestamp: i64,
     /// `None` where a length goes past the end.
-    pub key_value: Option<(Option<Vec<u8>>, Option<Vec<u8>>)>,
+    pub key_value: Option<KeyValue>,
 }
 
 impl Message {
