@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(refused(&with(28)), "Frame requires too much memory for decoding");
     }
 
-    /// Found by the fuzzer: a frame of 300 bytes that says so, with a window of 2^28, 2^27 and none.
+    /// Found by the fuzzer: 300 bytes, as the frame says, and a window of 2^28, 2^27 or none.
     #[test]
     fn a_window_is_refused_however_much_room_there_is() {
         let of = |front: &str| [hex(front), hex("610900"), vec![b'k'; 300]].concat();
