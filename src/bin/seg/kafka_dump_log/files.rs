@@ -73,6 +73,9 @@ impl<'a> Files<'a> {
         let Some(kind) = kind else { return self.unknown(path) };
         let Some(name) = parse_name(&name, kind) else {
             self.head(path)?;
+            if let Err(error) = std::fs::metadata(path) {
+                return Ok(self.out.error(&Error::new("opening", path, error))?);
+            }
             let why = "its name says no offset; seg dump --kind takes it for what it is";
             return Ok(self.out.error(&Error::other("reading", path, why))?);
         };
@@ -157,13 +160,23 @@ fn parse_name(name: &str, kind: FileKind) -> Option<FileName> {
     if kind == FileKind::MetadataCheckpoint {
         return FileName::parse(name);
     }
-    let number = name.split('.').next()?.parse().ok()?;
+    let number = name.split('.').next()?.parse().ok();
+    // Of a snapshot the tool does not read the name.
+    let number = number.or((kind == FileKind::ProducerSnapshot).then_some(0))?;
     Some(FileName::of_segment(Offset(number), kind))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_of_a_snapshot_is_not_read() {
+        let offset = |name, kind| parse_name(name, kind).map(|name| name.offset);
+        assert_eq!(offset("x.snapshot", FileKind::ProducerSnapshot), Some(Some(Offset(0))));
+        assert_eq!(offset("7.snapshot", FileKind::ProducerSnapshot), Some(Some(Offset(7))));
+        assert_eq!(offset("x.log", FileKind::Log), None);
+    }
 
     #[test]
     fn names_are_those_that_java_sees() {
