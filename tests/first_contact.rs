@@ -48,6 +48,22 @@ const COMMAND_LINES: &[Row] = &[
         64,
         "; use: seg dump -r logs/lookup-*\n",
     ),
+    row("seg tail -n 3 logs/lookup-0", 64, "; use: seg dump -r --offsets -3.. logs/lookup-0\n"),
+    row("seg tail -3 logs/lookup-0", 64, "; use: seg dump -r --offsets -3.. logs/lookup-0\n"),
+    row("seg dump logs/lookup-0 --topic lookup", 64, "; use: seg dump logs/lookup-0\n"),
+    row(
+        "seg kafka-dump-log logs/lookup-0/00000000000000000000.log --deep-iteration",
+        64,
+        "; use: seg kafka-dump-log --deep-iteration --files logs/lookup-0/",
+    ),
+    row(
+        "ln -sf $(command -v seg) kafka-dump-log; \
+         ./kafka-dump-log --file logs/lookup-0/00000000000000000000.log",
+        64,
+        "has no --file; use: seg kafka-dump-log --files logs/lookup-0/00000000000000000000.log\n",
+    ),
+    row("seg kafka-dump-log --max-messages 3 --files x", 64, "seg dump --format kafka selects"),
+    row("seg kafka-dump-log --files nope.log", 2, "opening nope.log: No such file or directory"),
     row("seg lookup 300 logs/lookup-0", 64, "; use: seg lookup logs/lookup-0 --offset 300\n"),
     row(
         "seg lookup logs/lookup-0 2026-11-22",

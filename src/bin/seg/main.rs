@@ -38,6 +38,7 @@ use clap::error::ErrorKind;
 use cli::{Cli, Command};
 use output::{Outcome, Output};
 use segkit::error::Error;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -72,7 +73,8 @@ fn refuse(error: &clap::Error) -> ExitCode {
         };
     }
     // Nobody is left to tell when this fails.
-    let said = usage::answer(error, std::env::args_os().skip(1).collect());
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let said = usage::answer(error, kafka_dump_log::spoken(&words));
     let _ = io::stderr().write_all(said.as_bytes());
     ExitCode::from(USAGE)
 }

@@ -13,7 +13,8 @@ use crate::dump::{Decoder, KafkaText, Topic};
 use crate::help::{self, Example, Page};
 use crate::kafka_text::KAFKA_RELEASE;
 use crate::output::{Outcome, Output};
-use called_as::{COMMAND, Takes};
+pub use called_as::COMMAND;
+use called_as::Takes;
 use clap::CommandFactory;
 use files::Files;
 use index::IndexMode;
@@ -170,6 +171,14 @@ pub fn words(words: Vec<OsString>) -> Result<Vec<OsString>, clap::Error> {
     let mut all = vec!["seg".into(), COMMAND.into()];
     all.extend(called_as::for_clap(arguments, takes));
     Ok(all)
+}
+
+/// The words of this process behind its name, the command first, by whatever name it was called.
+pub fn spoken(words: &[OsString]) -> Vec<OsString> {
+    match called_as::arguments(words) {
+        Ok(Some(rest)) => std::iter::once(COMMAND.into()).chain(rest.iter().cloned()).collect(),
+        _ => words.iter().skip(1).cloned().collect(),
+    }
 }
 
 /// Dumps every file, in the order in which they are named.

@@ -2,9 +2,13 @@
 
 use super::foreign::{Act, COMMANDS, Foreign, OPTIONS};
 use super::{detail, is_command, values};
+use crate::kafka_dump_log;
 use clap::error::{ContextKind, ErrorKind};
 use segkit::check::explain;
 use std::path::Path;
+
+/// Options that are near to one of Kafka's tool, and mean something else.
+const SELECTS: [&str; 5] = ["--offsets", "--offset", "--max-messages", "--max-records", "--limit"];
 
 /// Mends what `error` is about, and says what was wrong; `None` where that is anybody's guess.
 pub fn mend(error: &clap::Error, words: &mut Vec<String>) -> Option<String> {
@@ -27,6 +31,9 @@ fn command(error: &clap::Error, words: &mut Vec<String>) -> Option<String> {
         return Some("--help shows the help".to_owned());
     }
     let known = COMMANDS.iter().find(|(names, _)| names.contains(&&*word.to_lowercase()));
+    if word == "tail" {
+        last_ones(words);
+    }
     let moved = if known.is_none() { command_first(words) } else { None };
     if moved.is_some() {
         return moved;
@@ -41,6 +48,19 @@ fn command(error: &clap::Error, words: &mut Vec<String>) -> Option<String> {
     };
     words.splice(..1, meant);
     Some(format!("there is no command '{word}'"))
+}
+
+/// `tail -n 5` and `tail -5` are the last five.
+fn last_ones(words: &mut Vec<String>) {
+    let Some(at) = words.iter().position(|word| word.starts_with('-')) else { return };
+    let letter = words.get(at).map(|word| word.trim_start_matches(['-', 'n'])).unwrap_or_default();
+    let (number, behind) = match words.get(at + 1) {
+        Some(next) if letter.is_empty() => (next.clone(), at + 1),
+        _ => (letter.to_owned(), at),
+    };
+    if number.parse::<u64>().is_ok() {
+        words.splice(at..=behind, ["--offsets".to_owned(), format!("-{number}..")]);
+    }
 }
 
 /// Moves a command that is further behind to the front.
@@ -62,7 +82,12 @@ fn unknown(error: &clap::Error, words: &mut Vec<String>) -> Option<String> {
         let is_for = foreign.commands.is_empty() || foreign.commands.contains(&&*command);
         is_for && foreign.names.contains(&&*option)
     };
-    let known = OPTIONS.iter().find(is_known);
+    let is_tool = command == kafka_dump_log::COMMAND;
+    if is_tool && SELECTS.contains(&&*option) {
+        return Some(format!("{command} has no {option}: seg dump --format kafka selects records"));
+    }
+    // The tool's own options have names of their own; what is near is meant.
+    let known = OPTIONS.iter().find(is_known).filter(|_| !is_tool);
     let number = option.strip_prefix('-').filter(|rest| rest.parse::<u64>().is_ok());
     let why = match known {
         Some(foreign) => {
@@ -139,10 +164,20 @@ fn put(meant: &[&str], at: usize, words: &mut Vec<String>) {
 /// `--topic orders --partition 3 DIR` is `DIR/orders-3`; without a partition, all of the topic's.
 fn below(name: &str, at: usize, words: &mut Vec<String>) {
     let is_dir = |word: &&mut String| !word.starts_with('-') && Path::new(word.as_str()).is_dir();
+    let topic = name.rsplit_once('-').map_or(name, |(topic, _)| topic);
     match words.iter_mut().skip(1).find(is_dir) {
+        // It is one of that topic already.
+        Some(dir) if is_partition_of(topic, dir) => {}
         Some(dir) => *dir = Path::new(dir.as_str()).join(name).to_string_lossy().into_owned(),
         None => words.insert(at.min(words.len()), name.to_owned()),
     }
+}
+
+/// True for `orders-3` and any path to it, of `orders` or of `*`.
+fn is_partition_of(topic: &str, dir: &str) -> bool {
+    let name = Path::new(dir).file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.rsplit_once('-')
+        .is_some_and(|(of, number)| number.parse::<u32>().is_ok() && (topic == "*" || topic == of))
 }
 
 /// A code that only one is like.
@@ -198,11 +233,29 @@ fn take_value(option: &str, words: &mut Vec<String>) -> Option<(usize, String)> 
     is_value.then(|| (at, words.remove(at)))
 }
 
-/// `seg lookup 300 DIR`: the offset, or the time, stands without its option.
+/// What is looked for, or dumped, stands without its option.
 fn missing(words: &mut Vec<String>) -> Option<String> {
-    if words.first()? != "lookup" {
-        return None;
+    match words.first()?.as_str() {
+        "lookup" => sought(words),
+        kafka_dump_log::COMMAND => files(words),
+        _ => None,
     }
+}
+
+/// `seg kafka-dump-log FILE FILE`: the files stand without `--files`.
+fn files(words: &mut Vec<String>) -> Option<String> {
+    let is_file = |word: &String| !word.starts_with('-') && Path::new(word).is_file();
+    let (files, mut others): (Vec<_>, Vec<_>) = words.drain(..).partition(is_file);
+    if !files.is_empty() {
+        others.extend(["--files".to_owned(), files.join(",")]);
+    }
+    *words = others;
+    let reason = "files stand behind --files, with commas between them";
+    (!files.is_empty()).then(|| reason.to_owned())
+}
+
+/// `seg lookup 300 DIR`: the offset, or the time, stands without its option.
+fn sought(words: &mut Vec<String>) -> Option<String> {
     let is_loose = |word: &String| !word.starts_with('-') && !Path::new(word).exists();
     let offset = |word: &String| is_loose(word) && word.parse::<i64>().is_ok();
     let time =

@@ -6,6 +6,7 @@ mod mend;
 mod values;
 
 use crate::cli::Cli;
+use crate::kafka_dump_log;
 use crate::values::terminal_text;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use segkit::check::remedy::shell_word;
@@ -63,7 +64,8 @@ fn mended(mut words: Vec<String>) -> Mended {
     let mut reasons: Vec<String> = Vec::new();
     for _ in 0..MOST_MENDS {
         let line = std::iter::once("seg").chain(words.iter().map(String::as_str));
-        let error = match Cli::grouped().try_get_matches_from(line) {
+        let line = kafka_dump_log::words(line.map(OsString::from).collect());
+        let error = match line.and_then(|line| Cli::grouped().try_get_matches_from(line)) {
             Err(error) if error.use_stderr() => error,
             Ok(_) | Err(_) => return Mended { reasons, meant: Some(words) },
         };
