@@ -138,7 +138,8 @@ pub struct EndedTransaction {
     pub last_stable_offset: Offset,
     /// The same, of those transactions alone that are open for sure: without damage it is equal.
     pub sure_last_stable_offset: Offset,
-    /// As [`Producers::unsure_below`].
+    /// Offsets below this one may belong to batches that were not replayed: those below the start,
+    /// and those up to the end of the last damage.
     pub unsure_below: Offset,
 }
 
