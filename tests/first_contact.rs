@@ -128,7 +128,7 @@ const COMMAND_LINES: &[Row] = &[
     ),
     row("seg ls -latr logs", 64, "use: seg ls --segments logs\n"),
     row("seg verify --fix logs/lookup-0", 64, "use: seg repair logs/lookup-0\n"),
-    row("seg repair --force logs/lookup-0", 64, "use: seg repair --apply logs/lookup-0\n"),
+    row("seg repair --force logs/lookup-0", 64, "use: seg repair logs/lookup-0\n"),
     row("seg repair --dry-run logs/lookup-0", 64, "use: seg repair logs/lookup-0\n"),
     row("seg reindex -n logs/lookup-0", 64, "use: seg reindex --check logs/lookup-0\n"),
     row("seg serve logs --port 0", 64, "use: seg serve logs --listen 127.0.0.1:0\n"),
@@ -159,6 +159,11 @@ const PATHS: &[Row] = &[
         "seg ls empty",
         2,
         "seg: looking into empty: the directory is empty: is its disk mounted?\n",
+    ),
+    row(
+        "seg lookup logs/lookup-0/00000000000000000000.log --time -1",
+        2,
+        "use: seg lookup logs/lookup-0 --time -1\n",
     ),
     row("seg lookup empty --offset 3", 2, "the directory is empty"),
     row(
@@ -210,6 +215,8 @@ const PATHS: &[Row] = &[
         "it is text; a log of records is called 00000000000000000000.log\n",
     ),
     row("seg dump renamed.bin", 2, "; use: seg dump --kind log renamed.bin\n"),
+    row("seg verify renamed.bin", 2, "; use: seg verify --kind log renamed.bin\n"),
+    row("seg verify packed.log.gz", 2, "; use: zcat packed.log.gz | seg verify -\n"),
     row(
         "seg dump packed.log.gz",
         2,
@@ -598,6 +605,12 @@ fn a_disk_that_is_full_keeps_what_it_has() {
              make room on this disk and run it again\n",
         ),
         (
+            "rm empty/fill; seq 1000000 | seg write empty/new-0 --lines >out; s=$?; \
+             rm -r empty/new-0; (exit $s)",
+            2,
+            "are written; make room on this disk, and go on behind them",
+        ),
+        (
             "mount -t tmpfs -o size=8k none x.log; seg repair logs/lookup-0 --to x.log",
             2,
             "make room on this disk and run it again\n",
@@ -657,7 +670,8 @@ fn who_waits_says_so() {
         let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = spawned.unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        stdin.write_all(reads.as_bytes()).unwrap();
+        // Where there is no script, nobody reads it.
+        let _ = stdin.write_all(reads.as_bytes());
         std::thread::sleep(Duration::from_millis(500));
         // What script does when there is nothing more: it types Ctrl-D.
         drop(stdin);

@@ -272,6 +272,24 @@ fn it_is_the_tool_by_any_of_its_names() {
         assert_eq!((run.status, run.stdout.len(), run.stderr.lines().count()), (64, 0, 1));
         assert!(run.stderr.contains("DumpLogSegments"), "{}", run.stderr);
     }
+    // What makes no sense is answered in the tool's own words, not those of another command.
+    for words in [
+        &["--fils", log][..],
+        &[log],
+        &["-files", log, "-max-bytes", "ten"],
+        &["-files", log, "-print-data-logs"],
+        &["verify", log],
+    ] {
+        for run in [
+            called(&place.path().join("kafka-dump-log"), words),
+            called(&script, &[&["kafka.tools.DumpLogSegments"], words].concat()),
+            seg(&testdata(), &[&["kafka-dump-log"], words].concat()),
+        ] {
+            assert_eq!((run.status, run.stdout.len(), run.stderr.lines().count()), (64, 0, 1));
+            let end = "; seg kafka-dump-log --help says more\n";
+            assert!(run.stderr.ends_with(end), "{words:?}: {}", run.stderr);
+        }
+    }
     // By its own name it is itself.
     assert_eq!(called(&link("seg"), &["--version"]).status, 0);
 }

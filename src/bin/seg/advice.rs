@@ -43,9 +43,7 @@ pub fn of_cause(error: &io::Error) -> Option<&'static str> {
         ErrorKind::ReadOnlyFilesystem => {
             return Some("nothing was changed; seg repair --to DIR makes a copy elsewhere");
         }
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            return Some("make room on this disk and run it again");
-        }
+        _ if is_full(error) => return Some("make room on this disk and run it again"),
         ErrorKind::NotADirectory => return Some("a part of this path is a file"),
         _ => {}
     }
@@ -56,6 +54,11 @@ pub fn of_cause(error: &io::Error) -> Option<&'static str> {
         Errno::NOMEM => "fewer --threads need less memory",
         _ => return None,
     })
+}
+
+/// True where there is no room on a disk, or no more for this user.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 /// What else to name than a link or a pipe.
@@ -103,7 +106,8 @@ fn around(path: &Path) -> Option<String> {
     let mut parent = above(path)?;
     while !parent.exists() {
         lost = parent;
-        parent = above(&lost)?;
+        // The current directory can be gone.
+        parent = above(&lost).filter(|parent| *parent != lost)?;
     }
     let shown = parent.display();
     let mut names: Vec<String> = fs::read_dir(&parent)
@@ -194,12 +198,13 @@ fn log_dirs_of(file: &Path) -> Option<String> {
     Some(format!("{name} says where they are; use: seg ls {}", dirs.join(" ")))
 }
 
-/// Why a file is not read whose name is none that Kafka gives one, and what to do.
-pub fn unnamed(path: &Path) -> String {
+/// Why a file is not read whose name is none that Kafka gives one, and what to do, by a `command`
+/// that takes stdin.
+pub fn unnamed(path: &Path, command: &str) -> String {
     let word = shell_word(&path.to_string_lossy());
     let kind = fs::metadata(path).map(|metadata| metadata.file_type());
     if kind.as_ref().is_ok_and(FileType::is_fifo) {
-        return format!("it is a named pipe; use: seg dump - < {word}");
+        return format!("it is a named pipe; use: seg {command} - < {word}");
     }
     if kind.as_ref().is_ok_and(FileType::is_block_device) {
         return "it is a disk; mount it, read-only for one, and name the directory".into();
@@ -223,13 +228,15 @@ pub fn unnamed(path: &Path) -> String {
         (b"\x04\x22\x4d\x18", "lz4", "lz4cat"),
     ];
     if let Some((_, name, cat)) = packed.iter().find(|(magic, ..)| head.starts_with(magic)) {
-        return format!("it is packed with {name}; use: {cat} {word} | seg dump -");
+        return format!("it is packed with {name}; use: {cat} {word} | seg {command} -");
     }
     // Offset, length, leader epoch, magic: as every batch begins since Kafka 0.8.
     let length = head.get(8..12).and_then(|bytes| bytes.try_into().ok()).map(i32::from_be_bytes);
     let magic = head.get(16).is_some_and(|&magic| magic <= 2);
     if magic && length.is_some_and(|length| length >= 14) && head.first() == Some(&0) {
-        return format!("{unnamed}, and it begins like a log; use: seg dump --kind log {word}");
+        return format!(
+            "{unnamed}, and it begins like a log; use: seg {command} --kind log {word}"
+        );
     }
     if is_text(head) {
         return "it is text; a log of records is called 00000000000000000000.log".into();

@@ -93,7 +93,7 @@ impl Cli {
         let words = kafka_dump_log::words(std::env::args_os().collect())?;
         let command = Self::grouped();
         // Whatever else it may stand for: it changes nothing but how much help says.
-        let is_brief = words.iter().any(|word| word == "-h");
+        let is_brief = words.iter().any(|word| help::is_brief(word));
         let command = if is_brief { command.mut_subcommands(help::brief) } else { command };
         Self::from_arg_matches(&command.try_get_matches_from(words)?)
     }

@@ -2,6 +2,8 @@
 //! one screen.
 
 use clap::{Arg, Command, ValueHint};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
 /// What a command's help says behind its arguments.
 pub struct Page {
@@ -134,6 +136,12 @@ pub fn wrapped(words: &str, width: usize) -> Vec<String> {
         }
     }
     lines
+}
+
+/// True for a word that asks for `-h`, by itself or among letters as in `-rh`.
+pub fn is_brief(word: &OsStr) -> bool {
+    let letters = word.as_bytes().strip_prefix(b"-").filter(|rest| !rest.starts_with(b"-"));
+    letters.is_some_and(|letters| letters.contains(&b'h'))
 }
 
 /// The command as `-h` shows it: no groups of options, and values only where they fit a line.

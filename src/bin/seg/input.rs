@@ -254,7 +254,7 @@ fn one_file(
     out: &mut Output,
 ) -> Result<Target, Error> {
     let Some(kind) = kind.map(file_kind).or(name.map(|name| name.kind)) else {
-        return Err(Error::other("reading", path, advice::unnamed(path)));
+        return Err(Error::other("reading", path, advice::unnamed(path, "dump")));
     };
     let partition = match surroundings.partition(directory_of(path)) {
         Ok(partition) => Some(Arc::new(partition)),

@@ -128,7 +128,10 @@ fn partitions(dir: &Path, args: &Args, out: &mut Output) -> Result<Vec<PathBuf>,
     if matches!(found.kind, log_dir::PathKind::File(_)) {
         let word = input::parent_word(dir);
         let wanted = match (&args.time, args.offset) {
-            (Some(time), _) => format!("--time {}", shell_word(time)),
+            (Some(time), _) => match time.strip_prefix('-') {
+                Some(rest) => format!("--time -{}", shell_word(rest)),
+                None => format!("--time {}", shell_word(time)),
+            },
             (None, offset) => format!("--offset {}", offset.unwrap_or_default()),
         };
         let why = format!("it is a file; use: seg lookup {word} {wanted}");

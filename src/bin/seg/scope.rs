@@ -140,7 +140,7 @@ impl Builder {
             return Ok(());
         }
         let Some(named) = named else {
-            return Err(Error::other("reading", path, advice::unnamed(path)));
+            return Err(Error::other("reading", path, advice::unnamed(path, "verify")));
         };
         let parent = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,

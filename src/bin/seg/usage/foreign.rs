@@ -14,6 +14,8 @@ pub enum Act {
     Topic,
     /// Its value is the number of a partition of any topic.
     Partition,
+    /// It asks for a plan that is not carried out.
+    PlanOnly,
 }
 
 /// Options of other tools that mean the same.
@@ -41,11 +43,13 @@ pub const COMMANDS: &[(&[&str], &[&str])] = &[
     (&["batches", "dump-log", "dumplog"], &["dump"]),
     (&["fix", "recover", "restore", "salvage", "mend"], &["repair"]),
     (&["undo", "rollback"], &["repair", "--undo"]),
-    (&["index", "rebuild", "rebuild-index", "recreate"], &["reindex"]),
+    (&["index", "indexes", "indices"], &["reindex", "--check"]),
+    (&["rebuild", "rebuild-index", "recreate"], &["reindex"]),
     (&["append", "produce", "producer", "import", "put", "add"], &["write"]),
     (&["server", "start", "run", "broker", "listen"], &["serve"]),
     (&["error", "what", "why", "code", "codes", "man"], &["explain"]),
     (&["completion", "complete"], &["completions"]),
+    (&["version"], &["--version"]),
 ];
 
 const fn any(names: &'static [&'static str], act: Act, why: &'static str) -> Foreign {
@@ -67,7 +71,7 @@ const READ: &[&str] = &["ls", "dump", "lookup", "verify", "reindex", "repair", "
 /// Options of other tools. The first that fits is taken, so what is of one command comes first.
 pub const OPTIONS: &[Foreign] = &[
     // kafka-dump-log
-    any(&["--files", "--file"], Act::Path, "a PATH needs no option"),
+    of(READ, &["--files", "--file"], Act::Path, "a PATH needs no option"),
     of(DUMP, &["--print-data-log", "--deep-iteration"], Act::Words(&["-r"]), "-r prints records"),
     of(DUMP, &["--skip-record-metadata"], Act::Words(&[]), ""),
     of(
@@ -145,20 +149,20 @@ pub const OPTIONS: &[Foreign] = &[
     ),
     of(
         &["repair"],
-        &["--yes", "-y", "--force", "-f", "--fix", "--do-it"],
-        Act::Words(&["--apply"]),
-        "--apply carries the plan out",
+        &["--yes", "-y", "--force", "--fix", "--do-it"],
+        Act::Words(&[]),
+        "the plan is shown first, and --apply carries it out",
     ),
     of(
         &["repair"],
         &["--dry-run", "-n", "--check", "--plan-only"],
-        Act::Words(&[]),
+        Act::PlanOnly,
         "nothing is changed without --apply",
     ),
     of(&["repair"], &["--out", "--output", "-o"], Act::Value(&["--to", "{}"]), "--to does it"),
     of(&["repair"], &["--backup-dir"], Act::Value(&["--backup", "{}"]), ""),
     of(&["reindex"], &["--dry-run", "-n"], Act::Words(&["--check"]), "--check only compares"),
-    of(&["reindex"], &["--force", "-f", "--yes", "-y", "--apply"], Act::Words(&[]), ""),
+    of(&["reindex"], &["--force", "--yes", "-y", "--apply"], Act::Words(&[]), ""),
     of(&["write"], &["-"], Act::Words(&[]), "stdin is read anyway"),
     of(&["write"], &["--create", "-p", "--yes"], Act::Words(&[]), "what is not there is made"),
     of(&["write"], &["--text", "--raw", "--plain"], Act::Words(&["--lines"]), ""),

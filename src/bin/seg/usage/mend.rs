@@ -113,6 +113,10 @@ fn negative(number: &str, words: &mut Vec<String>) -> Option<String> {
     let at = words.iter().position(|word| word.strip_prefix('-') == Some(number))?;
     let option = at.checked_sub(1).and_then(|before| words.get(before)).cloned()?;
     if option.starts_with("--") {
+        // Without `--to -1`, a repair would be one in place.
+        if changes(words) {
+            return None;
+        }
         words.drain(at - 1..=at);
         return Some(format!("{option} takes no negative number"));
     }
@@ -142,15 +146,34 @@ fn act(act: &Act, option: &str, words: &mut Vec<String>) -> Option<()> {
         Act::Topic => {
             let (at, topic) = take_value(option, words)?;
             let partition = ["--partition", "-p"].iter().find_map(|name| take_value(name, words));
-            let number = partition.map_or_else(|| "*".to_owned(), |(_, number)| number);
+            let number = match partition {
+                Some((_, number)) => number.parse::<u32>().ok()?.to_string(),
+                // The pattern is also that of orders-eu-0, and of what waits for its deletion.
+                None if changes(words) => return None,
+                None => "*".to_owned(),
+            };
             below(&format!("{topic}-{number}"), at, words);
         }
         Act::Partition => {
             let (at, number) = take_value(option, words)?;
-            below(&format!("*-{number}"), at, words);
+            below(&format!("*-{}", number.parse::<u32>().ok()?), at, words);
+        }
+        Act::PlanOnly => {
+            // Of an undo there is no plan.
+            if words.iter().any(|word| word == "--undo") {
+                return None;
+            }
+            take_flag(option, words)?;
+            words.retain(|word| word != "--apply");
         }
     }
     Some(())
+}
+
+/// True for a command that may change files. Nothing is offered that would change more than what
+/// was typed.
+fn changes(words: &[String]) -> bool {
+    words.first().is_some_and(|first| ["reindex", "repair", "write"].contains(&&**first))
 }
 
 /// The options that are there already are not put in again.
@@ -163,13 +186,19 @@ fn put(meant: &[&str], at: usize, words: &mut Vec<String>) {
 
 /// `--topic orders --partition 3 DIR` is `DIR/orders-3`; without a partition, all of the topic's.
 fn below(name: &str, at: usize, words: &mut Vec<String>) {
-    let is_dir = |word: &&mut String| !word.starts_with('-') && Path::new(word.as_str()).is_dir();
     let topic = name.rsplit_once('-').map_or(name, |(topic, _)| topic);
-    match words.iter_mut().skip(1).find(is_dir) {
-        // It is one of that topic already.
-        Some(dir) if is_partition_of(topic, dir) => {}
-        Some(dir) => *dir = Path::new(dir.as_str()).join(name).to_string_lossy().into_owned(),
-        None => words.insert(at.min(words.len()), name.to_owned()),
+    let (mut is_any, mut is_value) = (false, false);
+    for word in words.iter_mut().skip(1) {
+        let is_dir = !is_value && !word.starts_with('-') && Path::new(word.as_str()).is_dir();
+        is_value = ["--to", "--backup", "--plan"].contains(&&**word);
+        is_any |= is_dir;
+        // It may be one of that topic already.
+        if is_dir && !is_partition_of(topic, word) {
+            *word = Path::new(word.as_str()).join(name).to_string_lossy().into_owned();
+        }
+    }
+    if !is_any {
+        words.insert(at.min(words.len()), name.to_owned());
     }
 }
 

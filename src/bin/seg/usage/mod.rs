@@ -87,7 +87,8 @@ fn is_command(word: &str) -> bool {
 fn detail(error: &clap::Error, kind: ContextKind) -> Option<String> {
     match error.get(kind)? {
         ContextValue::String(text) => Some(text.clone()),
-        ContextValue::Strings(texts) => texts.first().cloned(),
+        // The most similar one comes last.
+        ContextValue::Strings(texts) => texts.last().cloned(),
         _ => None,
     }
 }
@@ -121,19 +122,25 @@ fn flat(error: &clap::Error, command: Option<&str>) -> String {
 
 /// Words as a shell takes them; a pattern stays one.
 fn shown(words: &[String]) -> String {
-    let word = |word: &String| {
-        let bare: String = word.chars().filter(|&char| char != '*').collect();
-        let plain = bare.strip_prefix('-').unwrap_or(&bare);
-        match plain.is_empty() || shell_word(plain) == plain || plain.starts_with('-') {
-            true => word.clone(),
-            // A backslash would be shown as two.
-            false if word.contains('\'') && !word.contains(['"', '$', '`', '\\', '!']) => {
-                format!("\"{word}\"")
-            }
-            false => shell_word(word),
-        }
-    };
-    words.iter().map(word).collect::<Vec<_>>().join(" ")
+    words.iter().map(|word| shown_word(word)).collect::<Vec<_>>().join(" ")
+}
+
+fn shown_word(word: &str) -> String {
+    let bare: String = word.chars().filter(|&char| char != '*').collect();
+    let plain = bare.trim_start_matches('-');
+    if plain.is_empty() || shell_word(plain) == plain {
+        return word.to_owned();
+    }
+    // A backslash would be shown as two.
+    if word.contains('\'') && !word.contains(['"', '$', '`', '\\', '!']) {
+        return format!("\"{word}\"");
+    }
+    let end = if word.starts_with('-') { word.find('=').map_or(0, |at| at + 1) } else { 0 };
+    let (option, value) = word.split_at(end);
+    if shell_word(option.trim_start_matches('-')) == option.trim_start_matches('-') {
+        return format!("{option}{}", shell_word(value));
+    }
+    shell_word(word)
 }
 
 #[cfg(test)]
@@ -194,6 +201,12 @@ mod tests {
             (&["dump", "-x"], "unexpected argument '-x' found"),
             (&["fsck", "it's"], "use: seg verify \"it's\""),
             (&["dump", "a\nb", "--files", "c"], "use: seg dump 'a\\nb' c"),
+            (&["dump", "x", "--json", "--time=2h ago.."], "--format json --time='2h ago..'\n"),
+            (&["dump", "x", "--json", "--key-as=;reboot"], "; seg dump --help"),
+            // What is most alike.
+            (&["rindex", "x"], "use: seg reindex x\n"),
+            (&["repain", "x"], "use: seg repair x\n"),
+            (&["lockup", "x", "--offset", "3"], "use: seg lookup x --offset 3\n"),
             (&["xyz"], "seg: unrecognized subcommand 'xyz'; seg -h lists the commands"),
             (&["--offset", "3"], "seg: a command comes first; seg -h lists them"),
         ] {
@@ -201,5 +214,37 @@ mod tests {
             assert!(said.contains(expected), "{said}");
             assert_eq!(said.matches('\n').count(), 1, "{said}");
         }
+    }
+
+    #[test]
+    fn nothing_is_offered_that_changes_more_than_was_asked_for() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = |name: &str| {
+            let path = root.path().join(name);
+            std::fs::create_dir(&path).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let (a, b) = (dir("a"), dir("b"));
+        for line in [
+            &["repair", &a, "--dry-run", "--apply"][..],
+            &["repair", "--undo", "--dry-run", &a],
+            &["repair", "-n", "-y", &a],
+            &["repair", "-f", "json", &a],
+            &["verify", "--fix", "--yes", &a],
+            &["fsck", "-y", "-f", &a],
+            &["repair", &a, "--to", "-1", "--apply"],
+            &["reindex", "--topic", "orders", &a],
+            &["write", "--file", "x", "--topic", "orders"],
+            &["index", &a],
+        ] {
+            let said = said(line);
+            let offered = said.split_once("use: ").map_or("", |(_, offered)| offered);
+            let is_plan = offered.starts_with("seg repair") && !offered.contains("--");
+            let is_json = offered.ends_with(&format!("repair --format json {a}\n"));
+            let is_check = offered.starts_with("seg reindex --check");
+            assert!(offered.is_empty() || is_plan || is_json || is_check, "{line:?}: {said}");
+        }
+        let said = said(&["reindex", "--topic", "orders", "-p", "3", &a, &b]);
+        assert!(said.ends_with(&format!("use: seg reindex {a}/orders-3 {b}/orders-3\n")), "{said}");
     }
 }

@@ -10,7 +10,6 @@ use segkit::produce::partitioner::Strategy;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-/// Ends the help: the two bits of every command, in the words of this one.
 /// What `seg write --help` says beside the arguments.
 pub const HELP: help::Page = help::Page {
     description: &[

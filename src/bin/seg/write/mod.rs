@@ -102,6 +102,9 @@ fn next(stop: &Stop, args: &Args, is_empty: bool) -> String {
         Stop::Input(InputError::Line { line, .. }) if !is_empty => {
             format!("; mend it, and go on with: tail -n +{line}")
         }
+        Stop::Failed(Failure::Disk(error)) if advice::is_full(&error.source) && !is_empty => {
+            "; make room on this disk, and go on behind them".to_owned()
+        }
         Stop::Failed(Failure::Disk(error)) => {
             advice::of(error).map_or_else(String::new, |advice| format!("; {advice}"))
         }
