@@ -214,6 +214,9 @@ STATUS = {"same": (0, 0), "usage": (64, 0), "help": (0, 0), "insane": (1, 3), "u
 def difference(what, real, ours):
     """What is wrong with seg's answer; None when it is what it has to be."""
     stdout, stderr, status = ours
+    real_stdout = real[0]
+    if what.startswith("damaged"):
+        stdout, real_stdout = without_broken_blocks(stdout), without_broken_blocks(real_stdout)
     must, may = STATUS[what]
     if status & must != must or status & ~(must | may):
         return f"status {status}: {stderr[:600]}"
@@ -223,17 +226,29 @@ def difference(what, real, ours):
         return None if stdout == b"" and stderr.startswith("error: ") or stderr else "no reason"
     if what == "damaged" and status & 1:
         # Behind a length that is damaged the real tool gives up; seg goes on with the next batch.
-        before = real[0].splitlines(keepends=True)
+        before = real_stdout.splitlines(keepends=True)
         if before[-1].startswith(b"Found ") and stdout.startswith(b"".join(before[:-1])):
             return None
     if what in ("same", "not-there", "damaged"):
-        if stdout != real[0]:
-            return f"stdout:\n{first_difference(real[0], stdout)}"
+        if stdout != real_stdout:
+            return f"stdout:\n{first_difference(real_stdout, stdout)}"
         noise = [line for line in stderr.splitlines() if not line.startswith(("Ignoring unknown file", "seg: passing over"))]
         return f"stderr: {noise[:5]}" if what == "same" and noise else None
-    if not stdout.startswith(real[0]):
-        return f"stdout:\n{first_difference(real[0], stdout)}"
+    if not stdout.startswith(real_stdout):
+        return f"stdout:\n{first_difference(real_stdout, stdout)}"
     return None
+
+
+def without_broken_blocks(stdout):
+    """Without the records of batches of lz4 whose checksum is wrong. A match at distance 0, which the format forbids, is
+    bytes of any kind to the real tool's decoder; seg's ends there, and gives out nothing of that block."""
+    kept, is_broken = [], False
+    for line in stdout.splitlines(keepends=True):
+        if not line.startswith(b"| "):
+            is_broken = b"compresscodec: lz4 " in line and b"isvalid: false" in line
+        if not (is_broken and line.startswith(b"| ")):
+            kept.append(line)
+    return b"".join(kept)
 
 
 def first_difference(real, ours):
