@@ -89,11 +89,9 @@ fn scripts() {
         for block in blocks {
             let script = block.split("\n```").next().unwrap();
             run_script(root, script);
-            if page == "repair" {
-                run_script(root, &script.replace("made/repair", "disaster"));
-            }
         }
     }
+    run_script(root, "docs/disaster");
 }
 
 fn run_script(root: &Path, script: &str) {

@@ -247,13 +247,12 @@ def sector_stale(t):
 @damage("two sectors swapped")
 def sectors_swapped(t):
     def make():
-        a, b = t.some_block(), t.some_block()
+        a = b = t.some_block()
+        while a == b:
+            b = t.some_block()
 
         def change(data):
             data[a:a + BLOCK], data[b:b + BLOCK] = data[b:b + BLOCK], data[a:a + BLOCK]
-            # So that they are two, some distance apart.
-            if abs(a - b) < 8 * BLOCK:
-                data[a + BLOCK // 2] ^= 1
         return change
     while True:
         lost = t.until_touched(1, make)

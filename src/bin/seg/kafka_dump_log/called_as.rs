@@ -43,7 +43,7 @@ pub fn arguments(words: &[OsString]) -> Result<Option<&[OsString]>, clap::Error>
     let rest = words.get(1..).unwrap_or_default();
     match name.and_then(OsStr::to_str) {
         Some("kafka-dump-log" | "kafka-dump-log.sh") => Ok(Some(rest)),
-        Some("kafka-run-class" | "kafka-run-class.sh") => match rest.split_first() {
+        Some("kafka-run-class" | "kafka-run-class.sh") => match of_script(rest).split_first() {
             Some((class, rest)) if CLASSES.iter().any(|known| class == known) => Ok(Some(rest)),
             _ => {
                 let why = "this is seg, which stands in for kafka.tools.DumpLogSegments alone; for \
@@ -54,6 +54,18 @@ pub fn arguments(words: &[OsString]) -> Result<Option<&[OsString]>, clap::Error>
         _ if rest.first().is_some_and(|first| first == COMMAND) => Ok(rest.get(1..)),
         _ => Ok(None),
     }
+}
+
+/// The words behind the options of the script itself, which are for the JVM.
+fn of_script(mut words: &[OsString]) -> &[OsString] {
+    while let Some((first, rest)) = words.split_first() {
+        words = match first.to_str() {
+            Some("-daemon" | "-loggc") => rest,
+            Some("-name") => rest.get(1..).unwrap_or_default(),
+            _ => break,
+        };
+    }
+    words
 }
 
 /// The words as clap takes them. Values that are given twice stay so, and are refused.
@@ -162,6 +174,10 @@ mod tests {
             ("kafka-dump-log.sh --help", Some("--help")),
             ("bin/kafka-run-class.sh kafka.tools.DumpLogSegments --help", Some("--help")),
             ("kafka-run-class org.apache.kafka.tools.DumpLogSegments --help", Some("--help")),
+            (
+                "kafka-run-class -name dump -loggc kafka.tools.DumpLogSegments -daemon",
+                Some("-daemon"),
+            ),
             ("seg kafka-dump-log --help", Some("--help")),
             ("seg dump --help", None),
             ("seg", None),
@@ -170,7 +186,11 @@ mod tests {
             let rest = rest.map(words);
             assert_eq!(arguments(&line).unwrap(), rest.as_deref(), "{line:?}");
         }
-        for line in ["kafka-run-class.sh", "kafka-run-class.sh kafka.Kafka server.properties"] {
+        for line in [
+            "kafka-run-class.sh",
+            "kafka-run-class.sh kafka.Kafka server.properties",
+            "kafka-run-class.sh -name",
+        ] {
             assert!(arguments(&words(line)).is_err(), "{line}");
         }
     }
