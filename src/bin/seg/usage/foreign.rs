@@ -44,6 +44,7 @@ pub const COMMANDS: &[(&[&str], &[&str])] = &[
     (&["fix", "recover", "restore", "salvage", "mend"], &["repair"]),
     (&["undo", "rollback"], &["repair", "--undo"]),
     (&["index", "indexes", "indices"], &["reindex", "--check"]),
+    (&["check-index", "index-check", "reindex-check"], &["reindex", "--check"]),
     (&["rebuild", "rebuild-index", "recreate"], &["reindex"]),
     (&["append", "produce", "producer", "import", "put", "add"], &["write"]),
     (&["server", "start", "run", "broker", "listen"], &["serve"]),
@@ -164,7 +165,7 @@ pub const OPTIONS: &[Foreign] = &[
     of(&["reindex"], &["--dry-run", "-n"], Act::Words(&["--check"]), "--check only compares"),
     of(&["reindex"], &["--force", "--yes", "-y", "--apply"], Act::Words(&[]), ""),
     of(&["write"], &["-"], Act::Words(&[]), "stdin is read anyway"),
-    of(&["write"], &["--create", "-p", "--yes"], Act::Words(&[]), "what is not there is made"),
+    of(&["write"], &["--create", "--yes"], Act::Words(&[]), "what is not there is made"),
     of(&["write"], &["--text", "--raw", "--plain"], Act::Words(&["--lines"]), ""),
     of(&["write"], &["-t"], Act::Value(&["--topic", "{}"]), ""),
     of(

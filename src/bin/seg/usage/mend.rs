@@ -10,6 +10,10 @@ use std::path::Path;
 /// Options that are near to one of Kafka's tool, and mean something else.
 const SELECTS: [&str; 5] = ["--offsets", "--offset", "--max-messages", "--max-records", "--limit"];
 
+/// With these more is changed: nobody is led to one who typed something like it, as `--no-apply`.
+const CHANGES: [&str; 6] =
+    ["--apply", "--sole-copy", "--undo", "--like-broker", "--accept-single-bit", "--partitions"];
+
 /// Mends what `error` is about, and says what was wrong; `None` where that is anybody's guess.
 pub fn mend(error: &clap::Error, words: &mut Vec<String>) -> Option<String> {
     match error.kind() {
@@ -98,6 +102,9 @@ fn unknown(error: &clap::Error, words: &mut Vec<String>) -> Option<String> {
         None => {
             let similar = detail(error, ContextKind::SuggestedArg)?;
             let similar = similar.split([' ', '=']).next()?.to_owned();
+            if CHANGES.contains(&&*similar) {
+                return Some(format!("{command} has no {option}, and {similar} changes more"));
+            }
             let at = words.iter().position(|word| option_of(word) == option)?;
             let word = words.get_mut(at)?;
             *word = word.replacen(&option, &similar, 1);
@@ -136,6 +143,10 @@ fn act(act: &Act, option: &str, words: &mut Vec<String>) -> Option<()> {
         }
         Act::Value(meant) => {
             let (at, value) = take_value(option, words)?;
+            // What is left out could have been the one PATH, in whose place all of `.` would be.
+            if meant.is_empty() && (changes(words) || Path::new(&value).exists()) {
+                return None;
+            }
             let meant = meant.iter().map(|word| word.replace("{}", &value));
             words.splice(at..at, meant);
         }

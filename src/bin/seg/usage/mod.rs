@@ -236,6 +236,13 @@ mod tests {
             &["reindex", "--topic", "orders", &a],
             &["write", "--file", "x", "--topic", "orders"],
             &["index", &a],
+            &["check-index", &a],
+            &["repair", "--dry-run", "--aply", &a],
+            &["repair", "--no-apply", &a],
+            &["repair", "-b", &a, "--apply"],
+            &["reindex", "-b", &a],
+            &["write", "--topic", "orders", "--partition", "3", &a],
+            &["write", "-p", "3", "-t", "orders"],
         ] {
             let said = said(line);
             let offered = said.split_once("use: ").map_or("", |(_, offered)| offered);
