@@ -165,6 +165,8 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct Jobs {
     list: VecDeque<Job>,
+    /// Handlers that sleep and were not woken yet: a wake costs a system call, whoever hears it.
+    idle: usize,
     waiting: Waiting,
     is_closed: bool,
 }
@@ -198,13 +200,22 @@ impl Queue {
     fn push(&self, mut jobs: MutexGuard<'_, Jobs>, job: Job) {
         jobs.list.push_back(job);
         self.counters.queued();
+        let is_heard = jobs.idle > 0;
+        jobs.idle = jobs.idle.saturating_sub(1);
         drop(jobs);
-        self.arrived.notify_one();
+        if is_heard {
+            self.arrived.notify_one();
+        }
     }
 
     /// The next job, for which it waits; `None` when the queue was closed.
     pub(super) fn pop(&self) -> Option<Job> {
-        let is_idle = |jobs: &mut Jobs| jobs.list.is_empty() && !jobs.is_closed;
+        // Who wakes and finds nothing is counted again: one too many is woken then, none too few.
+        let is_idle = |jobs: &mut Jobs| {
+            let is_idle = jobs.list.is_empty() && !jobs.is_closed;
+            jobs.idle = jobs.idle.saturating_add(usize::from(is_idle));
+            is_idle
+        };
         let waited = self.arrived.wait_while(self.jobs(), is_idle);
         let mut jobs = waited.unwrap_or_else(PoisonError::into_inner);
         if jobs.is_closed {
@@ -226,5 +237,45 @@ impl Queue {
         drop(jobs);
         left.iter().for_each(|_| self.counters.dequeued());
         self.arrived.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+    use std::time::Duration;
+
+    /// A wake that is saved once too often leaves a job where it is for good.
+    #[test]
+    fn who_sleeps_is_woken_for_every_job() {
+        const HANDLERS: usize = 3;
+        let queue = Queue::new(8, Vec::new(), Arc::default());
+        let (done, taken) = channel();
+        thread::scope(|scope| {
+            for _ in 0..HANDLERS {
+                let (queue, done) = (&queue, done.clone());
+                scope.spawn(move || while queue.pop().is_some_and(|_| done.send(()).is_ok()) {});
+            }
+            let mut is_stuck = false;
+            for round in 0..3_000 {
+                // From none to more than there are handlers, which may sleep, wake or be at work.
+                let jobs = round % (2 * HANDLERS + 1);
+                for _ in 0..jobs {
+                    let (request, _answers) = Request::without_socket(Vec::new());
+                    assert!(queue.try_push(request, 0).is_ok());
+                }
+                let wait = || taken.recv_timeout(Duration::from_secs(20)).is_err();
+                is_stuck = (0..jobs).any(|_| wait());
+                if is_stuck {
+                    break;
+                }
+                if round % 64 == 0 {
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
+            queue.close();
+            assert!(!is_stuck, "a job waits and all handlers sleep");
+        });
     }
 }

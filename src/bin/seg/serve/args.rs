@@ -102,7 +102,9 @@ pub struct NetworkArgs {
     #[arg(hide_short_help = true)]
     pub node_id: Option<i32>,
     /// Threads that read requests and send answers
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    ///
+    /// A broker has 3. Here, few clients take all they can get, and each should have its own.
+    #[arg(long, value_name = "N", default_value_t = 8)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=64), hide_short_help = true)]
     pub num_network_threads: u16,
     /// Threads that find the bytes for them
